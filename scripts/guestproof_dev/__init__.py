@@ -1,0 +1,1 @@
+"""The package behind scripts/dev; `scripts/dev NAME` runs the module of that name."""

@@ -1,0 +1,106 @@
+"""Configure and build a preset.
+
+Each preset of CMakePresets.json has its own folder, build/PRESET. Quiet unless the build fails.
+"""
+
+import fcntl
+import json
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from guestproof_dev import process, setup
+from guestproof_dev.errors import Fail
+from guestproof_dev.paths import BUILD, ROOT
+
+PRESETS = ROOT / "CMakePresets.json"
+WITH_GCC = {"dev", "release"}
+
+
+def add_arguments(parser):
+    parser.add_argument("preset", nargs="?", default="dev", help="which one (default: dev)")
+    parser.add_argument("--target", action="append", default=[], metavar="NAME", help="build only this; may be repeated")
+
+
+def main(args) -> int:
+    print(build(args.preset, args.target))
+    return 0
+
+
+def presets() -> list[str]:
+    try:
+        listed = json.loads(PRESETS.read_text())["configurePresets"]
+        return [preset["name"] for preset in listed if not preset.get("hidden")]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Fail(f"{PRESETS}: cannot read the presets: {error}.") from error
+
+
+def build(preset: str, targets: list[str] = []) -> Path:
+    """Configures when needed, builds, and returns the build folder."""
+    if preset not in presets():
+        raise Fail(f"there is no preset '{preset}'; the presets are: {', '.join(presets())}.")
+    setup.ensure({"build"} if preset in WITH_GCC else {"build", "fuzz"})
+    folder = BUILD / preset
+    started = time.monotonic()
+    with _locked(preset):
+        _configure(preset, folder)
+        wanted = ["--target", *targets] if targets else []
+        _quiet(["cmake", "--build", folder, *wanted], f"the build of {preset}")
+    print(f"dev: built {preset} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    return folder
+
+
+@contextmanager
+def _locked(preset: str):
+    """One build at a time in a folder: Ninja itself does not look out for a second one."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / f".{preset}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"dev: waiting for another build of {preset}", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _configure(preset: str, folder: Path) -> None:
+    """Ninja configures again when a CMakeLists.txt has changed; the rest is for us to see."""
+    cache = folder / "CMakeCache.txt"
+    complete = (folder / "build.ninja").exists() and cache.exists()
+    ours = complete and f"CMAKE_HOME_DIRECTORY:INTERNAL={ROOT}\n" in cache.read_text(errors="replace")
+    if ours and cache.stat().st_mtime >= PRESETS.stat().st_mtime:
+        return
+    fresh = [] if ours else ["--fresh"]
+    _quiet(["cmake", "--preset", preset, *fresh], f"configuring {preset}")
+    cache.touch()
+
+
+def _quiet(command, what: str) -> None:
+    """Runs the command in the root and shows its output only when it fails."""
+    with process.start(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True, errors="replace") as child:
+        lines = process.finish(child, _read)
+        code = process.finish(child)
+    if code != 0:
+        sys.stderr.writelines(_from_first_failure(lines))
+        raise Fail(f"{what} failed with exit code {code}; the output is above.")
+
+
+def _read(child: subprocess.Popen) -> list[str]:
+    """All its lines; a terminal sees Ninja's `[3/90]` pass by on one line."""
+    lines = []
+    for line in child.stdout:
+        lines.append(line)
+        if line.startswith("[") and sys.stderr.isatty():
+            print(f"\r\x1b[K{line.strip()[:78]}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    return lines
+
+
+def _from_first_failure(lines: list[str]) -> list[str]:
+    """Ninja prints one line per step before the step that failed; those say nothing."""
+    first = next((index for index, line in enumerate(lines) if line.startswith("FAILED")), 0)
+    return lines[first:]

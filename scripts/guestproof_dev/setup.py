@@ -1,0 +1,99 @@
+"""Install the Debian packages that the commands need.
+
+Each command installs what it lacks by itself; this installs everything at once. With --check nothing is changed: the
+missing packages are named, and the exit code is 1 when there are any.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from guestproof_dev.errors import Fail
+
+GROUPS = {
+    "build": ["g++", "cmake", "ninja-build", "ccache", "libgtest-dev", "libgmock-dev", "librapidcheck-dev",
+              "libbenchmark-dev"],
+    "fuzz": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "afl++"],
+    "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],
+    "report": ["python3-rich", "python3-jinja2", "python3-matplotlib"],
+    "tooltest": ["python3-pytest"],
+}
+
+
+def add_arguments(parser):
+    parser.add_argument("--check", action="store_true", help="only report what is missing")
+    parser.add_argument("groups", nargs="*", metavar="GROUP",
+                        help=f"which packages: {', '.join(GROUPS)} (all when none is named)")
+
+
+def main(args) -> int:
+    for group in args.groups:
+        if group not in GROUPS:
+            raise Fail(f"there is no package group '{group}'; the groups are: {', '.join(GROUPS)}.")
+    groups = set(args.groups or GROUPS)
+    if not args.check:
+        ensure(groups)
+        print("dev: every package is there.")
+        return 0
+    lacking = missing(groups)
+    print(f"dev: missing packages: {' '.join(lacking)}" if lacking else "dev: every package is there.")
+    return 1 if lacking else 0
+
+
+def missing(groups: set[str]) -> list[str]:
+    """The packages of those groups that are not installed, found with one question to dpkg."""
+    wanted = [package for group in GROUPS if group in groups for package in GROUPS[group]]
+    try:
+        answer = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package}\n", *wanted],
+                                capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Fail(f"this machine has no dpkg; install what these Debian 12 packages hold: {' '.join(wanted)}.")
+    installed = {line.split()[1].partition(":")[0] for line in answer.stdout.splitlines()
+                 if line.startswith("installed ")}
+    return [package for package in wanted if package not in installed]
+
+
+def ensure(groups: set[str]) -> None:
+    """Installs what is missing of those groups; costs one dpkg-query when nothing is."""
+    lacking = missing(groups)
+    if not lacking:
+        return
+    apt = _apt_get(lacking)
+    print(f"dev: installing {' '.join(lacking)}", file=sys.stderr, flush=True)
+    install = [*apt, "install", "-y", "--no-install-recommends", *lacking]
+    if _apt_knows(lacking) and _quiet(install) is None:
+        return
+    # The package lists are absent or out of date.
+    _quiet([*apt, "update"])
+    problem = _quiet(install)
+    if problem:
+        raise Fail(f"apt-get could not install {' '.join(lacking)}: {problem}")
+
+
+def _apt_get(lacking: list[str]) -> list[str]:
+    """The words that start apt-get as root."""
+    if not shutil.which("apt-get"):
+        raise Fail(f"there is no apt-get; install these packages by hand: {' '.join(lacking)}.")
+    as_root = []
+    if os.geteuid() != 0:
+        if not shutil.which("sudo"):
+            raise Fail(f"installing needs root and there is no sudo; as root run: apt-get install {' '.join(lacking)}")
+        as_root = ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
+    return [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", "-q",
+            "-o", "DPkg::Lock::Timeout=600"]
+
+
+def _apt_knows(packages: list[str]) -> bool:
+    return subprocess.run(["apt-cache", "show", "--no-all-versions", *packages], capture_output=True).returncode == 0
+
+
+def _quiet(command: list[str]) -> str | None:
+    """Runs the command; None when it worked, else the sentence it complained with."""
+    result = subprocess.run(command, stdin=subprocess.DEVNULL if "-n" in command else None,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if result.returncode == 0:
+        return None
+    lines = [line for line in result.stdout.splitlines() if line.strip()]
+    complaints = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
+    return (complaints or lines or [f"exit code {result.returncode}"])[-1]

@@ -1,0 +1,58 @@
+"""Build and run the tests: units, properties, corpus replay, checks of the tree.
+
+Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), tool (the tree and this
+tool). Tests that run a binary of another preset's folder get that preset built first.
+"""
+
+import json
+import os
+import subprocess
+
+from guestproof_dev import process, setup
+from guestproof_dev.build import build, presets
+from guestproof_dev.errors import Fail
+from guestproof_dev.paths import BUILD
+
+
+def add_arguments(parser):
+    parser.add_argument("-L", "--label", metavar="REGEX", help="only tests with a label that matches")
+    parser.add_argument("-R", "--regex", metavar="REGEX", help="only tests with a name that matches")
+    parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="tests at the same time (default: 2)")
+
+
+def main(args) -> int:
+    setup.ensure({"build", "check", "tooltest"})
+    folder = build("dev")
+    selection = _selection(args)
+    tests = _select(folder, selection)
+    for preset in _other_presets(tests):
+        build(preset)
+    code = process.run(["ctest", "--test-dir", folder, *selection, "-j", max(args.jobs, 1), "--output-on-failure",
+                        "--no-tests=error"])
+    return 1 if code else 0
+
+
+def _selection(args) -> list[str]:
+    label = ["-L", args.label] if args.label is not None else []
+    regex = ["-R", args.regex] if args.regex is not None else []
+    return label + regex
+
+
+def _select(folder, selection: list[str]) -> list[dict]:
+    """The tests that ctest would run, as it describes them itself."""
+    listing = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection],
+                             capture_output=True, text=True)
+    try:
+        tests = json.loads(listing.stdout)["tests"]
+    except (ValueError, KeyError) as error:
+        raise Fail(f"ctest cannot list the tests: {listing.stderr.strip() or listing.stdout.strip()}") from error
+    if not tests:
+        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, prop, replay and tool.")
+    return tests
+
+
+def _other_presets(tests: list[dict]) -> list[str]:
+    """The presets, besides dev, in whose folders the tests' commands are found."""
+    words = [word for test in tests for word in test.get("command", [])]
+    return [preset for preset in presets()
+            if preset != "dev" and any(word.startswith(f"{BUILD / preset}{os.sep}") for word in words)]
