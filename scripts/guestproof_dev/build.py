@@ -39,12 +39,8 @@ def presets() -> list[str]:
 
 def build(preset: str, targets: list[str] = []) -> Path:
     """Configures when needed, builds, and returns the build folder."""
-    if preset not in presets():
-        raise Fail(f"there is no preset '{preset}'; the presets are: {', '.join(presets())}.")
-    setup.ensure({"build"} if preset in WITH_GCC else {"build", "fuzz"})
-    folder = BUILD / preset
     started = time.monotonic()
-    with _locked(preset):
+    with _prepared(preset) as folder:
         _configure(preset, folder)
         wanted = ["--target", *targets] if targets else []
         _quiet(["cmake", "--build", folder, *wanted], f"the build of {preset}")
@@ -52,9 +48,19 @@ def build(preset: str, targets: list[str] = []) -> Path:
     return folder
 
 
+def configure(preset: str) -> Path:
+    """Configures when needed, and returns the build folder: its compile commands are there."""
+    with _prepared(preset) as folder:
+        _configure(preset, folder)
+    return folder
+
+
 @contextmanager
-def _locked(preset: str):
-    """One build at a time in a folder: Ninja itself does not look out for a second one."""
+def _prepared(preset: str):
+    """The preset's folder, with its tools installed, ours alone: Ninja itself does not look out for a second build."""
+    if preset not in presets():
+        raise Fail(f"there is no preset '{preset}'; the presets are: {', '.join(presets())}.")
+    setup.ensure({"build"} if preset in WITH_GCC else {"build", "fuzz"})
     BUILD.mkdir(exist_ok=True)
     with open(BUILD / f".{preset}.lock", "w") as lock:
         try:
@@ -62,7 +68,7 @@ def _locked(preset: str):
         except BlockingIOError:
             print(f"dev: waiting for another build of {preset}", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield BUILD / preset
 
 
 def _configure(preset: str, folder: Path) -> None:

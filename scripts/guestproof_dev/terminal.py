@@ -1,0 +1,23 @@
+"""Output for people: colours where rich and a terminal are there, plain text otherwise."""
+
+import sys
+
+
+def verdict(good: bool, text: str) -> None:
+    word, colour = ("ok", "green") if good else ("failed", "red")
+    console = _console()
+    if console:
+        console.print(f"{word:<7}", style=colour, end="", highlight=False)
+    else:
+        print(f"{word:<7}", end="")
+    print(text, flush=True)
+
+
+def _console():
+    if not sys.stdout.isatty():
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    return Console()

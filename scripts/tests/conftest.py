@@ -1,0 +1,70 @@
+"""Lets the tests import the package beside them, and builds small trees for the checks to look at."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCRIPTS))
+
+HEADER = "// What this header is for, in a sentence.\n#pragma once\n"
+GOOD_TREE = {
+    ".clang-format": (SCRIPTS.parent / ".clang-format").read_text(),
+    "lib/guestproof/base/error.h": HEADER,
+    "lib/guestproof/memory/memory.h": HEADER + '\n#include "guestproof/base/error.h"\n',
+    "lib/guestproof/virtio/device/rng/rng.h": HEADER + "\n#include <linux/virtio_rng.h>\n\n#include <span>\n",
+    "lib/guestproof/virtio/device/block/block.h": HEADER,
+    "tests/base_test.cc": '#include "guestproof/base/error.h"\n',
+    "tests/memory/memory_test.cc": "",
+    "tests/virtio/device/rng_test.cc": "",
+    "tests/virtio/device/block_test.cc": "",
+    "props/virtio/device/rng_prop.cc": "",
+    "props/virtio/device/block_prop.cc": "",
+    "fuzz/virtio/device/rng_fuzz.cc": '#include "guestproof/virtio/device/rng/rng.h"\n',
+    "fuzz/virtio/device/block_fuzz.cc": "",
+    "fuzz/CMakeLists.txt":
+        "guestproof_fuzz_target(rng virtio/device/rng_fuzz.cc SUBJECT lib/guestproof/virtio/device/rng)\n"
+        "guestproof_fuzz_target(block virtio/device/block_fuzz.cc SUBJECT lib/guestproof/virtio/device/block)\n",
+    "corpus/rng/seeds/one-request": "x",
+    "corpus/block/seeds/one-request": "x",
+    "scripts/tool.py": "print('hello')\n",
+    "scripts/tool": "#!/bin/bash\necho hello\n",
+}
+
+
+class Sketch:
+    """A tree under construction."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def remove(self, path: str) -> None:
+        (self.root / path).unlink()
+
+    def git(self, *words: str) -> None:
+        identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *words], cwd=self.root, check=True, capture_output=True)
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "a step")
+
+    def problems(self, check, *options) -> str:
+        from guestproof_dev.checks.tree import Tree
+
+        return "\n".join(check.run(Tree(self.root), *options))
+
+
+@pytest.fixture
+def sketch(tmp_path):
+    """A tree in which every check passes."""
+    made = Sketch(tmp_path)
+    for path, text in GOOD_TREE.items():
+        made.write(path, text)
+    return made

@@ -1,0 +1,169 @@
+"""Each static check passes on a good tree and says what is wrong with a planted violation."""
+
+import pytest
+from guestproof_dev.checks import formatting, headers, layering, mirror, scripting, words
+from guestproof_dev.checks.tree import Tree
+from guestproof_dev.errors import Fail
+
+HEADER = "// What this header is for, in a sentence.\n#pragma once\n"
+
+
+@pytest.mark.parametrize("check", [formatting, headers, layering, mirror, scripting, words],
+                         ids=lambda check: check.__name__.rpartition(".")[2])
+def test_good_tree_passes(sketch, check):
+    assert sketch.problems(check) == ""
+
+
+def test_format(sketch):
+    sketch.write("tests/base_test.cc", "int  main( ) { return 0 ; }\n")
+    assert "tests/base_test.cc:1: not formatted" in sketch.problems(formatting)
+    formatting.fix(Tree(sketch.root))
+    assert sketch.problems(formatting) == ""
+
+
+@pytest.mark.parametrize("path, include, problem", [
+    ("lib/guestproof/base/error.h", '"guestproof/memory/memory.h"', "'base' may not include 'memory'"),
+    ("lib/guestproof/base/error.h", '"../memory/memory.h"', "'base' may not include 'memory'"),
+    ("lib/guestproof/base/error.h", "<guestproof/memory/memory.h>", "'base' may not include 'memory'"),
+    ("lib/guestproof/virtio/device/rng/rng.h", '"guestproof/virtio/device/block/block.h"',
+     "'virtio/device/rng' may not include 'virtio/device/block'"),
+    ("lib/guestproof/memory/memory.h", '"tests/memory/memory_test.cc"', "'memory' may not include 'tests'"),
+    ("lib/guestproof/memory/memory.h", "<fmt/format.h>", "may not depend on <fmt/format.h>"),
+    ("lib/guestproof/memory/memory.h", "<rapidcheck.h>", "may not depend on <rapidcheck.h>"),
+    ("lib/guestproof/memory/memory.h", '"guestproof/gone.h"', "there is no guestproof/gone.h"),
+    ("lib/guestproof/memory/memory.h", "SOME_MACRO", "must name its file"),
+])
+def test_layers(sketch, path, include, problem):
+    sketch.write(path, f"{HEADER}\n#include {include}\n")
+    assert f"{path}:4: " in sketch.problems(layering)
+    assert problem in sketch.problems(layering)
+
+
+def test_layers_of_those_included_may_be_included(sketch):
+    sketch.write("lib/guestproof/virtio/device/rng/rng.h", f'{HEADER}\n#include "guestproof/base/error.h"\n')
+    assert sketch.problems(layering) == ""
+
+
+def test_folder_without_layer(sketch):
+    sketch.write("lib/guestproof/novel/thing.h", HEADER)
+    assert "lib/guestproof/novel/thing.h: the folder lib/guestproof/novel belongs to no layer" in \
+        sketch.problems(layering)
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("base: memory\nmemory: base\n", "'base' may, over others, include itself"),
+    ("base: nowhere\n", "'base' names the layer 'nowhere'"),
+])
+def test_list_of_layers(sketch, tmp_path, text, problem):
+    layers = tmp_path / "layers.txt"
+    layers.write_text(text)
+    assert problem in sketch.problems(layering, layers)
+
+
+def test_list_with_a_line_that_is_none(sketch, tmp_path):
+    layers = tmp_path / "layers.txt"
+    layers.write_text("base:\nbase: memory\n")
+    with pytest.raises(Fail, match="layers.txt:2: 'base: memory' is not a new 'name: text'"):
+        sketch.problems(layering, layers)
+
+
+@pytest.mark.parametrize("path, problem", [
+    ("tests/base_test.cc", "lib/guestproof/base has no tests"),
+    ("tests/memory/memory_test.cc", "lib/guestproof/memory has no tests"),
+    ("props/virtio/device/rng_prop.cc", "lib/guestproof/virtio/device/rng has no properties"),
+    ("fuzz/virtio/device/rng_fuzz.cc", "the source of the fuzz target rng does not exist"),
+    ("corpus/rng/seeds/one-request", "the fuzz target rng has no seeds"),
+    ("lib/guestproof/memory/memory.h", "tests/memory: there is no lib/guestproof/memory"),
+    ("lib/guestproof/virtio/device/rng/rng.h", "fuzz/virtio/device/rng_fuzz.cc: there is no lib/guestproof/virtio/device/rng"),
+    ("lib/guestproof/virtio/device/rng/rng.h", "tests/virtio/device/rng: there is no lib/guestproof/virtio/device/rng"),
+])
+def test_mirror_with_a_gap(sketch, path, problem):
+    sketch.remove(path)
+    assert problem in sketch.problems(mirror)
+
+
+@pytest.mark.parametrize("path, problem", [
+    ("lib/guestproof/virtio/queue/queue.h", "lib/guestproof/virtio/queue is the SUBJECT of no fuzz target"),
+    ("fuzz/virtio/device/net_fuzz.cc", "declares no target with this source"),
+    ("tests/novel/thing_test.cc", "tests/novel: there is no lib/guestproof/novel"),
+    ("props/novel/thing_prop.cc", "props/novel: there is no lib/guestproof/novel"),
+    ("corpus/net/seeds/x", "corpus/net: there is no fuzz target of this name"),
+    ("corpus/rng/crashes/x", "corpus/rng/crashes: a corpus holds"),
+    ("corpus/rng/stray", "corpus/rng/stray: a corpus holds"),
+])
+def test_mirror_with_something_left_over(sketch, path, problem):
+    sketch.write(path, "")
+    assert problem in sketch.problems(mirror)
+
+
+def test_mirror_with_a_subject_outside_the_library(sketch):
+    sketch.write("fuzz/CMakeLists.txt", "guestproof_fuzz_target(rng virtio/device/rng_fuzz.cc SUBJECT vmm)\n")
+    assert "the SUBJECT vmm is not in the library" in sketch.problems(mirror)
+
+
+def test_mirror_exceptions(sketch, tmp_path):
+    sketch.remove("tests/base_test.cc")
+    exceptions = tmp_path / "exceptions.txt"
+    exceptions.write_text("tests/base: because\n")
+    assert sketch.problems(mirror, exceptions) == ""
+    exceptions.write_text("tests/base:\ntests/memory: because\n")
+    assert "'tests/base' has no reason" in sketch.problems(mirror, exceptions)
+    assert "'tests/memory' is no longer an exception" in sketch.problems(mirror, exceptions)
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("#pragma once\n", "a header opens with a comment"),
+    ("// Short.\n#pragma once\n", "a header opens with a comment"),
+    ("// What this header is for, in a sentence.\n\nint x;\n", "`#pragma once` must come directly after"),
+    ("", "a header opens with a comment"),
+])
+def test_headers(sketch, text, problem):
+    sketch.write("lib/guestproof/base/error.h", text)
+    assert problem in sketch.problems(headers)
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("a line\nand /ho" "me/someone/src\n", "notes.md:2: '/home/someone' is a path of one machine"),
+    ("// TO" "DO: later\n", "notes.md:1: 'TO" "DO' is unfinished business"),
+    ("// XX" "X\n", "notes.md:1: 'XX" "X' is unfinished business"),
+])
+def test_words(sketch, text, problem):
+    sketch.write("notes.md", text)
+    assert problem in sketch.problems(words)
+
+
+@pytest.mark.parametrize("path, text, problem", [
+    ("scripts/tool.py", "import os\n", "'os' imported but unused"),
+    ("scripts/tool.py", "def f(:\n", "invalid syntax"),
+    ("scripts/tool", "#!/bin/bash\necho $1\n", "Double quote to prevent globbing"),
+    ("scripts/tool", "#!/usr/bin/python3\nimport os\n", "'os' imported but unused"),
+])
+def test_scripts(sketch, path, text, problem):
+    sketch.write(path, text)
+    assert problem in sketch.problems(scripting)
+
+
+def test_tree_leaves_out_what_git_ignores(sketch):
+    sketch.write(".gitignore", "/build/\n")
+    sketch.write("build/dev/generated.h", "")
+    sketch.git("init", "--quiet")
+    sketch.commit()
+    sketch.write("tests/added_test.cc", "")
+    sketch.remove("tests/base_test.cc")
+    files = [str(path) for path in Tree(sketch.root).files]
+    assert "tests/added_test.cc" in files
+    assert "build/dev/generated.h" not in files and "tests/base_test.cc" not in files
+
+
+def test_tree_knows_what_has_changed(sketch):
+    sketch.git("init", "--quiet")
+    sketch.commit()
+    assert len(Tree(sketch.root).changed()) == 0
+    sketch.write("tests/base_test.cc", "int committed;\n")
+    sketch.commit()
+    sketch.write("tests/memory/memory_test.cc", "int edited;\n")
+    sketch.write("tests/added_test.cc", "int added;\n")
+    assert [path.name for path in Tree(sketch.root).changed()] == ["added_test.cc", "base_test.cc", "memory_test.cc"]
+    assert [path.name for path in Tree(sketch.root).changed("HEAD")] == ["added_test.cc", "memory_test.cc"]
+    with pytest.raises(Fail, match="there is no commit 'nowhere'"):
+        Tree(sketch.root).changed("nowhere")
