@@ -1,0 +1,95 @@
+// A descriptor chain that was taken from a queue: an obligation to return it.
+//
+// The chain was read from guest memory once, checked, and copied: what its readers and writers use
+// cannot change any more. A chain that is malformed is still a Chain, so that its head gets back to
+// the driver: it has no bytes to read or write, and fault() says what was wrong. Dropping a Chain
+// returns it with length 0; it cannot leak.
+//
+// Thread-safety: a Chain has one owner at a time; whether complete() may be called from another
+// thread than pop() depends on the queue it came from (SplitQueue: no, SharedQueue: yes).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "guestproof/base/error.h"
+#include "guestproof/memory/guest_address.h"
+#include "guestproof/virtio/queue/cursor.h"
+
+namespace guestproof::virtio {
+
+/// What pop() learned of a chain. Owned and recycled by the queue, so that no allocation happens
+/// per chain.
+struct ChainRecord {
+  std::vector<Buffer> buffers;  // device-readable ones first
+  std::size_t readable_count = 0;
+  std::uint64_t readable_bytes = 0;
+  std::uint64_t writable_bytes = 0;
+  std::optional<Error> fault;
+  std::uint32_t activation = 0;  // of the queue, when the chain was taken
+  std::uint16_t head = 0;
+};
+
+template <class Queue>
+class [[nodiscard]] Chain {
+ public:
+  using Memory = typename Queue::Memory;
+
+  Chain(Queue& queue, ChainRecord& record) : queue_(&queue), record_(&record) {}
+  Chain(Chain&& other) noexcept
+      : queue_(other.queue_), record_(std::exchange(other.record_, nullptr)) {}
+  Chain& operator=(Chain&& other) noexcept {
+    if (this != &other) {
+      abandon();
+      queue_ = other.queue_;
+      record_ = std::exchange(other.record_, nullptr);
+    }
+    return *this;
+  }
+  ~Chain() { abandon(); }
+
+  // REQUIRES for all below: complete() has not succeeded on this chain.
+
+  [[nodiscard]] std::uint16_t head() const { return record_->head; }
+  /// Why the chain is malformed; nothing for a good one.
+  [[nodiscard]] const std::optional<Error>& fault() const { return record_->fault; }
+  [[nodiscard]] std::uint64_t readable_bytes() const { return record_->readable_bytes; }
+  [[nodiscard]] std::uint64_t writable_bytes() const { return record_->writable_bytes; }
+  [[nodiscard]] std::span<const Buffer> readable() const {
+    return std::span(record_->buffers).first(record_->readable_count);
+  }
+  [[nodiscard]] std::span<const Buffer> writable() const {
+    return std::span(record_->buffers).subspan(record_->readable_count);
+  }
+
+  /// From the first device-readable byte on.
+  [[nodiscard]] Reader<Memory> reader() const {
+    return {queue_->memory(), readable(), readable_bytes()};
+  }
+  /// From the first device-writable byte on.
+  [[nodiscard]] Writer<Memory> writer() const {
+    return {queue_->memory(), writable(), writable_bytes()};
+  }
+
+  /// Returns the chain to the driver; `written` bytes, counted from the first device-writable one,
+  /// were written (§2.7.8.2). Errors: QueueError::kUsedLength (the chain is still held),
+  /// kStaleChain (reset took it back).
+  Result<void> complete(std::uint32_t written) {
+    const auto done = queue_->finish(*record_, written);
+    if (done || done.error() == QueueError::kStaleChain) record_ = nullptr;
+    return done;
+  }
+
+ private:
+  void abandon() {
+    if (record_ != nullptr) queue_->abandon(*std::exchange(record_, nullptr));
+  }
+
+  Queue* queue_;
+  ChainRecord* record_;
+};
+
+}  // namespace guestproof::virtio

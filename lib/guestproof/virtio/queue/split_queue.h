@@ -1,0 +1,67 @@
+// A split virtqueue for one thread: what a device takes chains from. A device loop is
+//
+//   do {
+//     queue.disable_kicks();
+//     for (;;) {
+//       auto popped = queue.pop();
+//       if (!popped) return needs_reset(popped.error());
+//       if (!*popped) break;
+//       serve(**popped);                       // reader(), writer(), complete(written)
+//     }
+//   } while (queue.enable_kicks());
+//   if (queue.needs_notification()) interrupt();
+//
+// Thread-safety: none; SharedQueue has the same members for several threads.
+// Specification: virtio 1.3 §2.7.
+#pragma once
+
+#include "guestproof/virtio/queue/chain.h"
+#include "guestproof/virtio/queue/split_ring.h"
+
+namespace guestproof::virtio {
+
+template <GuestMemory M>
+class SplitQueue {
+ public:
+  using Memory = M;
+
+  Result<void> activate(const M& memory, const QueueConfig& config, QueueFeatures features) {
+    return ring_.activate(memory, config, features);
+  }
+  Result<void> restore(const M& memory, const QueueState& state, std::uint16_t max_size,
+                       QueueFeatures features) {
+    return ring_.restore(memory, state, max_size, features);
+  }
+  [[nodiscard]] Result<QueueState> save() const { return ring_.save(); }
+  Result<void> remap(const M& memory) { return ring_.remap(memory); }
+  void reset() { ring_.reset(); }
+
+  [[nodiscard]] bool active() const { return ring_.active(); }
+  [[nodiscard]] std::optional<Error> broken() const { return ring_.broken(); }
+  [[nodiscard]] std::uint32_t in_flight() const { return ring_.in_flight(); }
+  [[nodiscard]] const M& memory() const { return ring_.memory(); }
+
+  /// The next available chain, nothing when there is none. An error means that the queue is broken
+  /// until reset.
+  [[nodiscard]] Result<std::optional<Chain<SplitQueue>>> pop() {
+    const auto record = ring_.take();
+    if (!record) return std::unexpected(record.error());
+    if (*record == nullptr) return std::nullopt;
+    return Chain<SplitQueue>(*this, **record);
+  }
+
+  [[nodiscard]] bool needs_notification() { return ring_.needs_notification(); }
+  [[nodiscard]] bool enable_kicks() { return ring_.enable_kicks(); }
+  void disable_kicks() { ring_.disable_kicks(); }
+
+ private:
+  friend class Chain<SplitQueue>;
+  Result<void> finish(ChainRecord& record, std::uint32_t written) {
+    return ring_.finish(record, written);
+  }
+  void abandon(ChainRecord& record) { ring_.abandon(record); }
+
+  SplitRing<M> ring_;
+};
+
+}  // namespace guestproof::virtio

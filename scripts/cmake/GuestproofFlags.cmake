@@ -1,0 +1,25 @@
+# Flags live on two interface targets and nowhere else: guestproof_warnings for our own code, guestproof_instrument for
+# everything that the chosen sanitizer, engine or coverage must see.
+
+add_library(guestproof_warnings INTERFACE)
+target_compile_options(guestproof_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+
+add_library(guestproof_instrument INTERFACE)
+if(GUESTPROOF_SANITIZER OR GUESTPROOF_ENGINE)
+  target_compile_options(guestproof_instrument INTERFACE -fno-omit-frame-pointer -gline-tables-only)
+endif()
+if(GUESTPROOF_SANITIZER)
+  target_compile_options(guestproof_instrument INTERFACE -fsanitize=${GUESTPROOF_SANITIZER} -fno-sanitize-recover=all)
+  target_link_options(guestproof_instrument INTERFACE -fsanitize=${GUESTPROOF_SANITIZER} -fno-sanitize-recover=all)
+endif()
+if(GUESTPROOF_COVERAGE)
+  target_compile_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  target_link_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+endif()
+if(GUESTPROOF_ENGINE STREQUAL "libfuzzer")
+  target_compile_options(guestproof_instrument INTERFACE -fsanitize=fuzzer-no-link)
+elseif(GUESTPROOF_ENGINE STREQUAL "afl")
+  target_compile_options(guestproof_instrument INTERFACE -fsanitize-coverage=trace-pc-guard,trace-cmp)
+elseif(GUESTPROOF_ENGINE)
+  message(FATAL_ERROR "GUESTPROOF_ENGINE is '${GUESTPROOF_ENGINE}'; it may be libfuzzer, afl or empty")
+endif()

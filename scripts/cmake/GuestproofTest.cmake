@@ -1,0 +1,16 @@
+# guestproof_tests(unit) in tests/ and guestproof_tests(prop) in props/: every *_test.cc or *_prop.cc below the folder is
+# one program (tests/virtio/queue/chain_test.cc → virtio_queue_chain_test), every case in it one ctest.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+
+function(guestproof_tests label suffix)
+  cmake_parse_arguments(arg "" "" "LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *_${suffix}.cc)
+  foreach(source IN LISTS sources)
+    string(REGEX REPLACE "\\.cc$" "" name ${source})
+    string(REPLACE "/" "_" name ${name})
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE guestproof_testing guestproof_warnings guestproof_instrument ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT 120)
+  endforeach()
+endfunction()
