@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from guestproof_dev import process, setup
+from guestproof_dev import process, setup, terminal
 from guestproof_dev.errors import Fail
 from guestproof_dev.paths import BUILD, ROOT
 
@@ -33,7 +33,7 @@ def presets() -> list[str]:
     try:
         listed = json.loads(PRESETS.read_text())["configurePresets"]
         return [preset["name"] for preset in listed if not preset.get("hidden")]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Fail(f"{PRESETS}: cannot read the presets: {error}.") from error
 
 
@@ -73,14 +73,13 @@ def _prepared(preset: str):
 
 def _configure(preset: str, folder: Path) -> None:
     """Ninja configures again when a CMakeLists.txt has changed; the rest is for us to see."""
-    cache = folder / "CMakeCache.txt"
-    complete = (folder / "build.ninja").exists() and cache.exists()
+    cache, ninja = folder / "CMakeCache.txt", folder / "build.ninja"
+    complete = cache.exists() and ninja.exists()
     ours = complete and f"CMAKE_HOME_DIRECTORY:INTERNAL={ROOT}\n" in cache.read_text(errors="replace")
-    if ours and cache.stat().st_mtime >= PRESETS.stat().st_mtime:
+    if ours and ninja.stat().st_mtime >= PRESETS.stat().st_mtime:
         return
     fresh = [] if ours else ["--fresh"]
     _quiet(["cmake", "--preset", preset, *fresh], f"configuring {preset}")
-    cache.touch()
 
 
 def _quiet(command, what: str) -> None:
@@ -99,10 +98,9 @@ def _read(child: subprocess.Popen) -> list[str]:
     lines = []
     for line in child.stdout:
         lines.append(line)
-        if line.startswith("[") and sys.stderr.isatty():
-            print(f"\r\x1b[K{line.strip()[:78]}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if line.startswith("["):
+            terminal.progress(line.strip())
+    terminal.progress("")
     return lines
 
 

@@ -8,9 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
+from guestproof_dev import terminal
 from guestproof_dev.errors import Fail
 
+PATIENCE = 600  # seconds to wait for another package manager to finish
 GROUPS = {
     "build": ["g++", "cmake", "ninja-build", "ccache", "libgtest-dev", "libgmock-dev", "librapidcheck-dev",
               "libbenchmark-dev"],
@@ -62,13 +65,13 @@ def ensure(groups: set[str]) -> None:
     apt = _apt_get(lacking)
     print(f"dev: installing {' '.join(lacking)}", file=sys.stderr, flush=True)
     install = [*apt, "install", "-y", "--no-install-recommends", *lacking]
-    if _apt_knows(lacking) and _quiet(install) is None:
+    if _apt_knows(lacking) and _run(install) is None:
         return
     # The package lists are absent or out of date.
-    _quiet([*apt, "update"])
-    problem = _quiet(install)
+    _run([*apt, "update"])
+    problem = _run(install)
     if problem:
-        raise Fail(f"apt-get could not install {' '.join(lacking)}: {problem}")
+        raise Fail(f"apt-get could not install {' '.join(lacking)}: {problem}.")
 
 
 def _apt_get(lacking: list[str]) -> list[str]:
@@ -81,19 +84,39 @@ def _apt_get(lacking: list[str]) -> list[str]:
             raise Fail(f"installing needs root and there is no sudo; as root run: apt-get install {' '.join(lacking)}")
         as_root = ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
     return [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", "-q",
-            "-o", "DPkg::Lock::Timeout=600"]
+            "-o", f"DPkg::Lock::Timeout={PATIENCE}", "-o", "APT::Status-Fd=1"]
 
 
 def _apt_knows(packages: list[str]) -> bool:
     return subprocess.run(["apt-cache", "show", "--no-all-versions", *packages], capture_output=True).returncode == 0
 
 
-def _quiet(command: list[str]) -> str | None:
+def _run(command: list[str]) -> str | None:
     """Runs the command; None when it worked, else the sentence it complained with."""
-    result = subprocess.run(command, stdin=subprocess.DEVNULL if "-n" in command else None,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    if result.returncode == 0:
+    deadline = time.monotonic() + PATIENCE
+    problem = _run_once(command)
+    # DPkg::Lock::Timeout does not cover the lock of the package lists, which a machine that just started holds a while.
+    while problem and "Could not get lock" in problem and time.monotonic() < deadline:
+        time.sleep(2)
+        problem = _run_once(command)
+    return problem
+
+
+def _run_once(command: list[str]) -> str | None:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as apt:
+        lines = [line.strip() for line in apt.stdout if not _is_status(line) and line.strip()]
+    terminal.progress("")
+    if apt.returncode == 0:
         return None
-    lines = [line for line in result.stdout.splitlines() if line.strip()]
     complaints = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
-    return (complaints or lines or [f"exit code {result.returncode}"])[-1]
+    return (complaints[:1] or lines[-1:] or [f"exit code {apt.returncode}"])[0].rstrip(".")
+
+
+def _is_status(line: str) -> bool:
+    """apt's `pmstatus:package:percent:what` and `dlstatus:…`, shown as they pass."""
+    kind, *fields = line.split(":")
+    if kind not in ("dlstatus", "pmstatus") or len(fields) < 3:
+        return False
+    terminal.progress(f"{'downloading' if kind == 'dlstatus' else 'installing'} {fields[1].partition('.')[0]} %")
+    return True

@@ -1,6 +1,14 @@
 """Output for people: colours where rich and a terminal are there, plain text otherwise."""
 
+import shutil
 import sys
+
+
+def progress(text: str) -> None:
+    """Replaces the last line of a terminal; says nothing elsewhere."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
 
 
 def verdict(good: bool, text: str) -> None:

@@ -1,5 +1,7 @@
 """Lets the tests import the package beside them, and builds small trees for the checks to look at."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +70,32 @@ def sketch(tmp_path):
     for path, text in GOOD_TREE.items():
         made.write(path, text)
     return made
+
+
+class Copy:
+    """A copy of this tool in a tree of its own, with stand-ins for programs that must not really run."""
+
+    def __init__(self, root: Path, bin_folder: Path):
+        self.root, self.bin = root, bin_folder
+        shutil.copytree(SCRIPTS, root / "scripts", ignore=shutil.ignore_patterns("__pycache__", "tests"))
+        self.environment = {**os.environ, "PATH": f"{bin_folder}:/usr/bin:/bin"}
+        # All packages seem installed: what these tests need is there when they run.
+        self.program("dpkg-query", 'shift 3; for name in "$@"; do echo "installed $name"; done')
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def program(self, name: str, script: str) -> None:
+        self.bin.mkdir(exist_ok=True)
+        (self.bin / name).write_text(f"#!/bin/bash\n{script}\n")
+        (self.bin / name).chmod(0o755)
+
+    def dev(self, *words: str, **options) -> subprocess.CompletedProcess:
+        return subprocess.run([self.root / "scripts" / "dev", *words], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, env=self.environment, timeout=100, **options)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Copy(tmp_path / "tree", tmp_path / "bin")

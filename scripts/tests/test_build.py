@@ -1,0 +1,121 @@
+"""`scripts/dev build` and `scripts/dev test` on small projects."""
+
+import json
+import os
+
+import pytest
+
+PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(sketch LANGUAGES NONE)
+enable_testing()
+add_custom_target(part COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/part)
+add_custom_target(whole ALL COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/whole)
+"""
+PRESETS = {"version": 6, "configurePresets": [
+    {"name": name, "generator": "Ninja", "binaryDir": "${sourceDir}/build/${presetName}"} for name in ("dev", "other")]}
+
+
+@pytest.fixture
+def project(copy):
+    copy.write("CMakeLists.txt", PROJECT)
+    copy.write("CMakePresets.json", json.dumps(PRESETS))
+    return copy
+
+
+def add(project, text: str) -> None:
+    project.write("CMakeLists.txt", (project.root / "CMakeLists.txt").read_text() + text)
+
+
+def test_builds_and_names_the_folder(project):
+    done = project.dev("build")
+    assert (done.returncode, done.stdout) == (0, f"{project.root}/build/dev\n")
+    assert done.stderr.startswith("dev: built dev in ") and done.stderr.count("\n") == 1
+    assert (project.root / "build/dev/whole").exists() and not (project.root / "build/dev/part").exists()
+
+
+def test_builds_one_target_of_another_preset(project):
+    assert project.dev("build", "other", "--target", "part").returncode == 0
+    assert [path.name for path in (project.root / "build").glob("other/[pw]*")] == ["part"]
+
+
+def test_failure_shows_the_output_from_where_it_failed(project):
+    add(project, "add_custom_target(bad ALL COMMAND ${CMAKE_COMMAND} -E echo this-is-why COMMAND false)\n")
+    done = project.dev("build")
+    assert done.returncode == 1
+    assert done.stderr.startswith("FAILED: ")
+    assert "\nthis-is-why\n" in done.stderr
+    assert done.stderr.endswith("dev: the build of dev failed with exit code 1; the output is above.\n")
+
+
+def test_configures_again_when_needed_only(project):
+    add(project, 'file(APPEND ${CMAKE_BINARY_DIR}/configured "$ENV{NOTHING}x")\n')
+    configured = project.root / "build/dev/configured"
+    project.dev("build")
+    project.dev("build")
+    assert configured.read_text() == "x"
+    presets = project.root / "CMakePresets.json"
+    later = (project.root / "build/dev/build.ninja").stat().st_mtime_ns + 10**9
+    os.utime(presets, ns=(later, later))
+    project.dev("build")
+    assert configured.read_text() == "xx"
+
+
+def test_starts_afresh_after_a_configuration_that_failed(project):
+    project.write("CMakeLists.txt", PROJECT + 'set(VALUE wrong CACHE STRING "")\nmessage(FATAL_ERROR "no compiler")\n')
+    done = project.dev("build")
+    assert done.returncode == 1
+    assert "no compiler" in done.stderr
+    project.write("CMakeLists.txt", PROJECT + 'if(DEFINED VALUE)\nmessage(FATAL_ERROR "left over")\nendif()\n')
+    assert project.dev("build").returncode == 0
+
+
+def test_starts_afresh_in_a_tree_that_was_moved(project, tmp_path):
+    project.dev("build")
+    project.root.rename(tmp_path / "moved")
+    project.root = tmp_path / "moved"
+    assert project.dev("build").stdout == f"{tmp_path}/moved/build/dev\n"
+
+
+TESTS = """
+add_test(NAME good COMMAND ${CMAKE_COMMAND} -E true)
+add_test(NAME bad COMMAND ${CMAKE_COMMAND} -E false)
+add_test(NAME foreign COMMAND ${CMAKE_COMMAND} -E cat ${PROJECT_SOURCE_DIR}/build/other/whole)
+set_tests_properties(good PROPERTIES LABELS unit)
+set_tests_properties(bad PROPERTIES LABELS prop)
+set_tests_properties(foreign PROPERTIES LABELS replay)
+"""
+
+
+@pytest.mark.parametrize("words, code, summary", [
+    (["-L", "unit"], 0, "100% tests passed, 0 tests failed out of 1"),
+    (["-R", "^good$"], 0, "100% tests passed, 0 tests failed out of 1"),
+    (["-L", "prop"], 1, "0% tests passed, 1 tests failed out of 1"),
+    (["-L", "unit|prop"], 1, "50% tests passed, 1 tests failed out of 2"),
+])
+def test_runs_the_tests_that_match(project, words, code, summary):
+    add(project, TESTS)
+    done = project.dev("test", *words)
+    assert done.returncode == code
+    assert summary in done.stdout
+    assert not (project.root / "build/other").exists()
+
+
+def test_builds_the_other_preset_for_a_test_of_its_binary(project):
+    add(project, TESTS)
+    assert project.dev("test", "-L", "replay").returncode == 0
+    assert (project.root / "build/other/whole").exists()
+
+
+@pytest.mark.parametrize("words", [["-L", "untis"], ["-R", "nothing"], ["-L", "unit", "-R", "bad"]])
+def test_no_match_is_an_error(project, words):
+    add(project, TESTS)
+    done = project.dev("test", *words)
+    assert done.returncode == 1
+    assert f"dev: no test matches {' '.join(words)}; labels are unit, prop, replay and tool.\n" in done.stderr
+
+
+def test_a_tree_without_tests_is_an_error(project):
+    done = project.dev("test")
+    assert done.returncode == 1
+    assert "no test matches" in done.stderr
