@@ -45,7 +45,8 @@ def _select(folder, selection: list[str]) -> list[dict]:
     try:
         tests = json.loads(listing.stdout)["tests"]
     except (ValueError, KeyError) as error:
-        raise Fail(f"ctest cannot list the tests: {listing.stderr.strip() or listing.stdout.strip()}") from error
+        complaint = (listing.stderr.strip() or listing.stdout.strip()).partition("\n")[0]
+        raise Fail(f"ctest cannot list the tests: {complaint}") from error
     if not tests:
         raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, prop, replay and tool.")
     return tests

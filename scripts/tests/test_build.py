@@ -115,6 +115,14 @@ def test_no_match_is_an_error(project, words):
     assert f"dev: no test matches {' '.join(words)}; labels are unit, prop, replay and tool.\n" in done.stderr
 
 
+def test_a_wrong_pattern_is_an_error(project):
+    add(project, TESTS)
+    done = project.dev("test", "-R", "(")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("dev: ctest cannot list the tests: ")
+    assert done.stderr.endswith("Unmatched parentheses.\n")
+
+
 def test_a_tree_without_tests_is_an_error(project):
     done = project.dev("test")
     assert done.returncode == 1

@@ -13,7 +13,6 @@ from guestproof_dev import build
 from guestproof_dev.checks.layering import includes, resolve
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
-from guestproof_dev.paths import BUILD
 
 _FINDING = re.compile(r"^(/[^:\n]+):(\d+):\d+: (?:warning|error): (.*)$", re.MULTILINE)
 
@@ -63,11 +62,13 @@ def choose(units: list[Unit], changed: set[PurePosixPath]) -> list[Unit]:
 def examine(tree: Tree, database: Path, units: list[Unit]) -> list[str]:
     """Findings, each once. What was found clean is remembered by content and not examined again."""
     version = subprocess.run(["clang-tidy-19", "--version"], capture_output=True).stdout
-    common = version + (tree.root / ".clang-tidy").read_bytes()
-    BUILD.joinpath("tidy").mkdir(parents=True, exist_ok=True)
+    settings = [path for path in tree.files if path.name == ".clang-tidy"]
+    common = version + b"".join((tree.root / path).read_bytes() for path in settings)
+    remembered = database.parent / "tidy"
+    remembered.mkdir(exist_ok=True)
 
     def one(unit: Unit) -> list[str]:
-        clean = BUILD / "tidy" / _fingerprint(tree, unit, common)
+        clean = remembered / _fingerprint(tree, unit, common)
         if clean.exists():
             return []
         findings = _tidy(tree, database, unit)
