@@ -44,6 +44,15 @@ def test_layers_of_those_included_may_be_included(sketch):
     assert sketch.problems(layering) == ""
 
 
+def test_layers_may_refuse_what_others_let_through(sketch):
+    sketch.write("lib/guestproof/virtio/queue/wire.h", HEADER)
+    sketch.write("lib/guestproof/testing/driver.h", f'{HEADER}\n#include "guestproof/virtio/queue/wire.h"\n')
+    sketch.write("lib/guestproof/testing/model/model.h", f'{HEADER}\n#include "guestproof/testing/driver.h"\n')
+    assert sketch.problems(layering) == ""
+    sketch.write("lib/guestproof/testing/model/model.h", f'{HEADER}\n#include "guestproof/virtio/queue/wire.h"\n')
+    assert "'testing/model' may not include 'virtio/queue'" in sketch.problems(layering)
+
+
 def test_folder_without_layer(sketch):
     sketch.write("lib/guestproof/novel/thing.h", HEADER)
     assert "lib/guestproof/novel/thing.h: the folder lib/guestproof/novel belongs to no layer" in \
@@ -53,6 +62,7 @@ def test_folder_without_layer(sketch):
 @pytest.mark.parametrize("text, problem", [
     ("base: memory\nmemory: base\n", "'base' may, over others, include itself"),
     ("base: nowhere\n", "'base' names the layer 'nowhere'"),
+    ("base: !nowhere\n", "'base' names the layer 'nowhere'"),
 ])
 def test_list_of_layers(sketch, tmp_path, text, problem):
     layers = tmp_path / "layers.txt"

@@ -41,9 +41,11 @@ class Rules:
 
     def __init__(self, entries: dict[str, str]):
         self.system = entries.pop("system", "").split()
-        self.direct = {layer: allowed.split() for layer, allowed in entries.items()}
+        self.direct = {layer: [name for name in line.split() if name[0] != "!"] for layer, line in entries.items()}
+        self.refused = {layer: {name[1:] for name in line.split() if name[0] == "!"} for layer, line in entries.items()}
         self.problems = [f"layers.txt: '{layer}' names the layer '{name}', which has no line of its own."
-                         for layer, names in self.direct.items() for name in names if name not in self.direct]
+                         for layer in self.direct for name in (*self.direct[layer], *sorted(self.refused[layer]))
+                         if name not in self.direct]
         self.problems += [f"layers.txt: '{layer}' may, over others, include itself." for layer in self.direct
                           if layer in self._reach(layer)]
 
@@ -54,7 +56,7 @@ class Rules:
             if name not in reached:
                 reached.add(name)
                 ahead += self.direct.get(name, [])
-        return reached
+        return reached - self.refused.get(layer, set())
 
     def find(self, path: PurePosixPath) -> tuple[str, str] | None:
         """(layer, the part of the tree it stands for here): the longest match. `a/*` stands for each folder in a."""
