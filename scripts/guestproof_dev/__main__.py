@@ -2,6 +2,9 @@
 
 import sys
 
-from guestproof_dev.cli import main
+try:
+    from guestproof_dev.cli import main
 
-sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
+except KeyboardInterrupt:
+    sys.exit(130)
