@@ -65,6 +65,7 @@ class [[nodiscard]] Chain {
     return std::span(record_->buffers).subspan(record_->readable_count);
   }
 
+  [[nodiscard]] const Memory& memory() const { return queue_->memory(); }
   /// From the first device-readable byte on.
   [[nodiscard]] Reader<Memory> reader() const {
     return {queue_->memory(), readable(), readable_bytes()};
