@@ -127,3 +127,27 @@ def test_a_tree_without_tests_is_an_error(project):
     done = project.dev("test")
     assert done.returncode == 1
     assert "no test matches" in done.stderr
+
+
+@pytest.fixture
+def benchmarks(project):
+    """A release preset whose benchmark program prints its arguments."""
+    presets = [{**PRESETS["configurePresets"][0], "name": "release"}]
+    project.write("CMakePresets.json", json.dumps({**PRESETS, "configurePresets": presets}))
+    add(project, "file(WRITE ${CMAKE_BINARY_DIR}/tests/bench/guestproof_bench \"#!/bin/sh\\necho ran $*\\n\")\n"
+                 "file(CHMOD ${CMAKE_BINARY_DIR}/tests/bench/guestproof_bench PERMISSIONS OWNER_READ OWNER_EXECUTE)\n"
+                 "add_custom_target(guestproof_bench)\n")
+    return project
+
+
+@pytest.mark.parametrize("words, printed", [([], "ran\n"), (["--filter", "a b"], "ran --benchmark_filter=a b\n")])
+def test_runs_the_benchmarks(benchmarks, words, printed):
+    done = benchmarks.dev("bench", *words)
+    assert (done.returncode, done.stdout) == (0, printed)
+
+
+def test_benchmarks_that_are_not_built(benchmarks):
+    benchmarks.write("CMakeLists.txt", PROJECT + "add_custom_target(guestproof_bench)\n")
+    done = benchmarks.dev("bench")
+    assert done.returncode == 1
+    assert done.stderr.endswith("guestproof_bench: the release preset did not build the benchmarks.\n")

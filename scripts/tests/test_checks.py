@@ -21,6 +21,12 @@ def test_format(sketch):
     assert sketch.problems(formatting) == ""
 
 
+def test_format_without_a_style_is_an_error(sketch):
+    sketch.write(".clang-format", "NoSuchOption: true\n")
+    with pytest.raises(Fail, match="clang-format-19 failed: "):
+        sketch.problems(formatting)
+
+
 @pytest.mark.parametrize("path, include, problem", [
     ("lib/guestproof/base/error.h", '"guestproof/memory/memory.h"', "'base' may not include 'memory'"),
     ("lib/guestproof/base/error.h", '"../memory/memory.h"', "'base' may not include 'memory'"),
@@ -177,3 +183,21 @@ def test_tree_knows_what_has_changed(sketch):
     assert [path.name for path in Tree(sketch.root).changed("HEAD")] == ["added_test.cc", "memory_test.cc"]
     with pytest.raises(Fail, match="there is no commit 'nowhere'"):
         Tree(sketch.root).changed("nowhere")
+
+
+def test_command_reports_one_line_per_check_and_fails_if_one_does(copy):
+    done = copy.dev("check", "words", "layers")
+    assert done.returncode == 0
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["ok", "words"], ["ok", "layers"]]
+    copy.write("notes.md", "TO" "DO\n")
+    done = copy.dev("check", "words", "layers")
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["failed", "notes.md:1:", "ok"]
+
+
+def test_command_formats(copy):
+    copy.write(".clang-format", "BasedOnStyle: Google\n")
+    copy.write("lib/x.cc", "int  x ;\n")
+    assert copy.dev("check", "format").returncode == 1
+    assert copy.dev("check", "format", "--fix").returncode == 0
+    assert (copy.root / "lib/x.cc").read_text() == "int x;\n"

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 from guestproof_dev.checks.tree import Tree
+from guestproof_dev.errors import Fail
 
 _COMPLAINT = re.compile(r"^(.+?):(\d+):\d+: error: ", re.MULTILINE)
 
@@ -28,4 +29,8 @@ def _clang_format(tree: Tree, *options: str) -> str:
     running = [subprocess.Popen(["clang-format-19", "--style=file", *options, *share], cwd=tree.root, text=True,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
                for share in shares if share]
-    return "".join(process.communicate()[1] for process in running)
+    outputs = [process.communicate()[1] for process in running]
+    for process, output in zip(running, outputs):
+        if process.returncode != 0 and not _COMPLAINT.search(output):
+            raise Fail(f"clang-format-19 failed: {output.strip() or process.returncode}")
+    return "".join(outputs)
