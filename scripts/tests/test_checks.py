@@ -21,8 +21,9 @@ def test_format(sketch):
     assert sketch.problems(formatting) == ""
 
 
-def test_format_without_a_style_is_an_error(sketch):
-    sketch.write(".clang-format", "NoSuchOption: true\n")
+@pytest.mark.parametrize("style", ["NoSuchOption: true\n", None])
+def test_format_without_a_style_is_an_error(sketch, style):
+    sketch.write(".clang-format", style) if style else sketch.remove(".clang-format")
     with pytest.raises(Fail, match="clang-format-19 failed: "):
         sketch.problems(formatting)
 

@@ -7,7 +7,7 @@ import subprocess
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 
-_COMPLAINT = re.compile(r"^(.+?):(\d+):\d+: error: ", re.MULTILINE)
+_COMPLAINT = re.compile(r"^(.+?):(\d+):\d+: error: code should be clang-formatted", re.MULTILINE)
 
 
 def run(tree: Tree) -> list[str]:
@@ -26,8 +26,9 @@ def _clang_format(tree: Tree, *options: str) -> str:
     """One process per CPU, each with its share of the files."""
     jobs = len(os.sched_getaffinity(0))
     shares = [[str(path) for path in tree.cxx[start::jobs]] for start in range(jobs)]
-    running = [subprocess.Popen(["clang-format-19", "--style=file", *options, *share], cwd=tree.root, text=True,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    tool = ["clang-format-19", f"--style=file:{tree.root}/.clang-format", *options]
+    running = [subprocess.Popen([*tool, *share], cwd=tree.root, text=True, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE)
                for share in shares if share]
     outputs = [process.communicate()[1] for process in running]
     for process, output in zip(running, outputs):
