@@ -1,0 +1,50 @@
+# guestproof_fuzz_target(block virtio/device/block_fuzz.cc SUBJECT lib/guestproof/virtio/device/block)
+# One source, one line. With an engine it becomes block_fuzz; without one block_replay, and a ctest that replays
+# corpus/block. SUBJECT is the folder or file that the target is there to cover.
+
+# Which libraries a scenario can need; the linker takes what a target uses.
+add_library(guestproof_fuzz_runtime STATIC ${PROJECT_SOURCE_DIR}/fuzz/runtime/target.cc ${PROJECT_SOURCE_DIR}/fuzz/runtime/depth_file.cc)
+target_include_directories(guestproof_fuzz_runtime PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(guestproof_fuzz_runtime PUBLIC guestproof_testing_harness guestproof_instrument PRIVATE guestproof_warnings)
+
+add_library(guestproof_fuzz_main INTERFACE)
+if(GUESTPROOF_ENGINE STREQUAL "libfuzzer")
+  target_sources(guestproof_fuzz_main INTERFACE ${PROJECT_SOURCE_DIR}/fuzz/runtime/engine_entry.cc)
+  target_compile_definitions(guestproof_fuzz_main INTERFACE GUESTPROOF_LIBFUZZER)
+  target_link_options(guestproof_fuzz_main INTERFACE -fsanitize=fuzzer)
+elseif(GUESTPROOF_ENGINE STREQUAL "afl")
+  find_file(GUESTPROOF_AFL_DRIVER libAFLDriver.a PATHS /usr/lib/afl REQUIRED)
+  find_file(GUESTPROOF_AFL_RUNTIME afl-compiler-rt.o PATHS /usr/lib/afl REQUIRED)
+  target_sources(guestproof_fuzz_main INTERFACE ${PROJECT_SOURCE_DIR}/fuzz/runtime/engine_entry.cc)
+  target_link_libraries(guestproof_fuzz_main INTERFACE ${GUESTPROOF_AFL_DRIVER} ${GUESTPROOF_AFL_RUNTIME})
+
+  # Loaded into afl-fuzz itself, so it must not carry the instrumentation: its sources are compiled once more.
+  set(scenario ${PROJECT_SOURCE_DIR}/lib/guestproof/testing/scenario)
+  add_library(guestproof_afl_mutator MODULE ${PROJECT_SOURCE_DIR}/fuzz/runtime/afl_mutator.cc ${scenario}/mutate.cc ${scenario}/record.cc)
+  target_include_directories(guestproof_afl_mutator PRIVATE ${PROJECT_SOURCE_DIR}/lib)
+  target_link_libraries(guestproof_afl_mutator PRIVATE guestproof_warnings)
+  set_target_properties(guestproof_afl_mutator PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+else()
+  target_sources(guestproof_fuzz_main INTERFACE ${PROJECT_SOURCE_DIR}/fuzz/runtime/replay_main.cc)
+
+  add_executable(scenario ${PROJECT_SOURCE_DIR}/fuzz/runtime/scenario_main.cc)
+  target_link_libraries(scenario PRIVATE guestproof_testing_scenario guestproof_warnings guestproof_instrument)
+  set_target_properties(scenario PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endif()
+
+function(guestproof_fuzz_target name source)
+  cmake_parse_arguments(arg "" "SUBJECT" "" ${ARGN})
+  if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${arg_SUBJECT})
+    message(FATAL_ERROR "fuzz target ${name}: SUBJECT '${arg_SUBJECT}' does not exist")
+  endif()
+  if(GUESTPROOF_ENGINE)
+    set(program ${name}_fuzz)
+  else()
+    set(program ${name}_replay)
+    add_test(NAME replay.plain.${name} COMMAND ${program} ${PROJECT_SOURCE_DIR}/corpus/${name})
+    set_tests_properties(replay.plain.${name} PROPERTIES LABELS replay TIMEOUT 300)
+    guestproof_sanitizer_replay(${name})
+  endif()
+  add_executable(${program} ${source})
+  target_link_libraries(${program} PRIVATE guestproof_fuzz_runtime guestproof_fuzz_main guestproof_warnings)
+endfunction()

@@ -1,6 +1,7 @@
 #include "guestproof/testing/watched_memory.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace guestproof::testing {
 namespace {
@@ -106,12 +107,36 @@ std::optional<GuestAddress> WatchedMemory::first_difference(const WatchedMemory&
   return std::nullopt;
 }
 
+void WatchedMemory::limit_steps(std::uint64_t limit, void (*exceeded)()) const {
+  state_->steps_left = limit;
+  state_->exceeded = exceeded;
+}
+
+void WatchedMemory::count_step() const {
+  if (state_->exceeded == nullptr || state_->steps_left-- != 0) return;
+  // Once: what cleans up after the interruption may still need memory.
+  std::exchange(state_->exceeded, nullptr)();
+}
+
+std::optional<GuestAddress> WatchedMemory::first_excess_fetch(const WatchedMemory& other) const {
+  for (const auto& fetch : state_->fetches)
+    for (std::size_t i = 0; i < state_->regions.size(); ++i) {
+      const auto& mine = state_->regions[i];
+      const auto begin = std::max(fetch.address.raw(), mine.base);
+      const auto end = std::min(fetch.address.raw() + fetch.length, mine.base + mine.size);
+      for (auto at = begin; at < end; ++at)
+        if (mine.counts[at - mine.base] > other.state_->regions[i].counts[at - mine.base]) return GuestAddress(at);
+    }
+  return std::nullopt;
+}
+
 void WatchedMemory::touch(Region& region, std::size_t offset, std::size_t length) {
   for (auto block = offset / kBlock; block <= (offset + length - 1) / kBlock; ++block)
     region.touched[block] = 1;
 }
 
 void WatchedMemory::on_fetch(Region& region, std::size_t offset, std::size_t length) const {
+  count_step();
   for (auto& armed : state_->races) {
     const auto at = armed.race.address.raw() - region.base -
                     offset;  // wraps to a huge distance before the fetch
@@ -126,6 +151,7 @@ void WatchedMemory::on_fetch(Region& region, std::size_t offset, std::size_t len
 }
 
 void WatchedMemory::on_write(Region& region, std::size_t offset, std::size_t length) const {
+  count_step();
   touch(region, offset, length);
   record(state_->writes, region.base + offset, length);
 }

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -58,6 +59,14 @@ class WatchedMemory {
   [[nodiscard]] std::span<const MemoryRange> writes() const { return state_->writes; }
   void clear_log() const;
 
+  /// After `limit` more accesses of the device `exceeded` is called, once; it may throw. Bounds a
+  /// device that spins.
+  void limit_steps(std::uint64_t limit, void (*exceeded)()) const;
+
+  /// The first byte that the device fetched more often here than in `other`. REQUIRES: the same
+  /// regions.
+  [[nodiscard]] std::optional<GuestAddress> first_excess_fetch(const WatchedMemory& other) const;
+
   /// All bytes 0, no races, an empty log. Costs only what was touched.
   void reset() const;
 
@@ -88,10 +97,13 @@ class WatchedMemory {
     std::vector<ArmedRace> races;
     std::vector<MemoryRange> fetches;
     std::vector<MemoryRange> writes;
+    std::uint64_t steps_left = UINT64_MAX;
+    void (*exceeded)() = nullptr;
   };
 
   [[nodiscard]] Region* region_of(GuestAddress address) const;
   static void touch(Region& region, std::size_t offset, std::size_t length);
+  void count_step() const;
   void on_fetch(Region& region, std::size_t offset, std::size_t length) const;
   void on_write(Region& region, std::size_t offset, std::size_t length) const;
 

@@ -1,0 +1,30 @@
+#include "fuzz/runtime/target.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "fuzz/runtime/depth_file.h"
+#include "guestproof/testing/scenario/text.h"
+
+namespace guestproof::fuzz {
+
+testing::Harness& harness() {
+  static const auto instance = [] {
+    auto made = make_harness();
+    bind_depth_file(made->depth());
+    return made;
+  }();
+  return *instance;
+}
+
+void run_input(std::span<const std::byte> input) {
+  const auto program = testing::program_of(input);
+  const auto violation = harness().run(program);
+  if (!violation) return;
+  std::fprintf(stderr, "guestproof: ORACLE %.*s: %s\n%s",
+               static_cast<int>(violation->oracle.size()), violation->oracle.data(),
+               violation->sentence.c_str(), testing::to_text(program).c_str());
+  std::abort();
+}
+
+}  // namespace guestproof::fuzz

@@ -1,0 +1,69 @@
+// Depth counters: how often a target reached what it is there to reach. Every counter is known from
+// the start, so that what was never reached shows as 0.
+//
+// Thread-safety: none. The counts may lie in memory that outlives the process (bind()).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "guestproof/base/error.h"
+
+namespace guestproof::testing {
+
+class Depth {
+ public:
+  using Index = std::size_t;
+
+  /// Registers a counter, e.g. "request:in", and gives its index.
+  Index add(std::string name);
+  /// Registers `error:<domain>.<name>` for every enumerator of a domain.
+  template <ErrorEnum E>
+  void add_errors() {
+    add_domain(error_domain(E{}));
+  }
+
+  void count(Index index) { ++counts_[index]; }
+  /// Counts an error of a registered domain; others are not counted.
+  void count(const Error& error);
+
+  [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+  [[nodiscard]] std::uint64_t value(Index index) const { return counts_[index]; }
+  /// Moves the counts to where `cells` are, going on from what they hold. REQUIRES: one cell per
+  /// counter, of a stride in u64.
+  void bind(std::uint64_t* first, std::size_t stride);
+
+ private:
+  void add_domain(const ErrorDomain& domain);
+
+  /// A counter's place: in own_ until bind().
+  class Cells {
+   public:
+    std::uint64_t& operator[](Index index) {
+      return base_ == nullptr ? own_[index] : base_[index * stride_];
+    }
+    const std::uint64_t& operator[](Index index) const {
+      return base_ == nullptr ? own_[index] : base_[index * stride_];
+    }
+    void grow() { own_.push_back(0); }
+    void bind(std::uint64_t* base, std::size_t stride) {
+      base_ = base;
+      stride_ = stride;
+    }
+
+   private:
+    std::vector<std::uint64_t> own_;
+    std::uint64_t* base_ = nullptr;
+    std::size_t stride_ = 1;
+  };
+
+  std::vector<std::string> names_;
+  std::vector<std::pair<const ErrorDomain*, Index>> domains_;
+  Cells counts_;
+};
+
+}  // namespace guestproof::testing

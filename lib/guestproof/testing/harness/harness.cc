@@ -1,0 +1,527 @@
+#include "guestproof/testing/harness/harness.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace guestproof::testing {
+namespace {
+
+using virtio::QueueConfig;
+using virtio::QueueFeatures;
+using virtio::QueueState;
+
+std::string hex(std::uint64_t number) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  do {
+    out.insert(out.begin(), kDigits[number % 16]);
+    number /= 16;
+  } while (number != 0);
+  return "0x" + out;
+}
+
+QueueFeatures features_of(const ModelQueueSetup& setup) {
+  return {.event_index = setup.event_index, .indirect = setup.indirect};
+}
+
+/// What a transport does with the driver's register writes, in the order of the registers.
+Result<QueueConfig> configure(const ModelQueueSetup& setup, std::uint16_t max_size) {
+  auto config = QueueConfig::create(max_size);
+  GUESTPROOF_INVARIANT(config);
+  if (const auto ok = config->set_size(setup.size); !ok) return std::unexpected(ok.error());
+  if (const auto ok = config->set_descriptor_table(GuestAddress(setup.desc)); !ok)
+    return std::unexpected(ok.error());
+  if (const auto ok = config->set_available_ring(GuestAddress(setup.avail)); !ok)
+    return std::unexpected(ok.error());
+  if (const auto ok = config->set_used_ring(GuestAddress(setup.used)); !ok)
+    return std::unexpected(ok.error());
+  if (const auto ok = config->set_ready(); !ok) return std::unexpected(ok.error());
+  return config;
+}
+
+/// Cuts a buffer into `pieces` parts of at least one byte.
+void cut_into(std::vector<MemoryRange>& out, GuestAddress address, std::uint32_t length,
+              std::uint32_t pieces) {
+  pieces = std::min(pieces, length);
+  for (std::uint32_t i = 0; i < pieces; ++i) {
+    const auto from = static_cast<std::uint64_t>(length) * i / pieces;
+    const auto to = static_cast<std::uint64_t>(length) * (i + 1) / pieces;
+    out.push_back({GuestAddress(address.raw() + from), to - from});
+  }
+}
+
+constexpr std::uint64_t kLaneStride = 0x1000;
+constexpr std::uint64_t kFirstLane = 0x1000;
+
+}  // namespace
+
+void violated(std::string_view oracle, std::string sentence) {
+  throw ViolationFound{{oracle, std::move(sentence)}};
+}
+
+Harness::Harness(std::size_t queues) {
+  for (std::size_t i = 0; i < queues; ++i) lanes_.push_back(std::make_unique<Lane>());
+  kicks_ = depth_.add("guest:kick");
+  activations_ = depth_.add("guest:activate");
+  refusals_ = depth_.add("guest:activate_refused");
+  saves_ = depth_.add("guest:save");
+  restores_ = depth_.add("guest:restore");
+  refused_restores_ = depth_.add("guest:restore_refused");
+  notifications_ = depth_.add("device:notify");
+  indirects_ = depth_.add("guest:indirect_request");
+}
+
+std::optional<Violation> Harness::run(std::span<const Record> program) {
+  try {
+    reset_all();
+    for (const auto& record : program.first(std::min(program.size(), kMaxRecords)))
+      execute(canonical(record));
+    finish_program();
+    return std::nullopt;
+  } catch (const ViolationFound& found) {
+    return found.violation;
+  }
+}
+
+void Harness::reset_all() {
+  world_.reset();
+  header_cursor_ = data_cursor_ = indirect_cursor_ = 0;
+  asked_ = false;
+  for (auto& l : lanes_) setup_queue(*l, kDefaultSize, kQueueIndirect);
+  reset_device();
+  const auto state = lanes_.front()->device.save();
+  GUESTPROOF_INVARIANT(state);
+  saved_ = state->encode();
+}
+
+void Harness::finish_program() {
+  if (!asked_) request(lane(0), Record{});
+  for (auto& l : lanes_)
+    if (l->fresh) kick(*l);
+}
+
+void Harness::execute(const Record& record) {
+  Lane& target = lane(record.queue);
+  const auto& setup = target.model.setup();
+  const auto address =
+      address_of(target, record).value_or(GuestAddress(fixed_space(Space::kData).base));
+  switch (record.op()) {
+    case Opcode::kRequest:
+      request(target, record);
+      if ((record.flags & kRequestKick) != 0) kick(target);
+      break;
+    case Opcode::kKick:
+      kick(target);
+      break;
+    case Opcode::kDesc:
+      if (setup.size != 0)
+        write_descriptor(GuestAddress(setup.desc + 16ULL * (record.index % setup.size)), record,
+                         target);
+      break;
+    case Opcode::kLink:
+      if (setup.size != 0) {
+        const auto where = setup.desc + 16ULL * (record.index % setup.size);
+        world_.write_number(GuestAddress(where + 12), record.flags, 2);
+        world_.write_number(GuestAddress(where + 14), record.next, 2);
+      }
+      break;
+    case Opcode::kIndirect:
+      write_descriptor(
+          GuestAddress(fixed_space(Space::kIndirect).base + 16ULL * (record.index % 256)), record,
+          target);
+      break;
+    case Opcode::kPublish:
+      publish(target, record.index);
+      break;
+    case Opcode::kEntry:
+      if (setup.size != 0)
+        world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * (record.index % setup.size)),
+                            record.next, 2);
+      break;
+    case Opcode::kAvail:
+      target.available_index = static_cast<std::uint16_t>(target.available_index + record.next);
+      world_.write_number(GuestAddress(setup.avail + 2), target.available_index, 2);
+      target.fresh = asked_ = true;
+      break;
+    case Opcode::kWrite:
+      world_.write_number(address, record.value, 1 + (record.width + 7) % 8);
+      break;
+    case Opcode::kFill:
+      world_.fill(address, record.length % 0x4000, std::byte(record.value & 0xff));
+      break;
+    case Opcode::kRace:
+      world_.race({address, static_cast<std::uint8_t>(record.width == 0 ? 2 : record.width),
+                   std::byte(record.value & 0xff)});
+      break;
+    case Opcode::kEvent:
+      if (setup.size != 0)
+        world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * setup.size),
+                            world_.read_number(GuestAddress(setup.used + 2), 2) + record.next, 2);
+      break;
+    case Opcode::kFlags:
+      world_.write_number(GuestAddress(setup.avail), record.flags, 2);
+      break;
+    case Opcode::kQueue:
+      setup_queue(target, static_cast<std::uint16_t>(1 << record.index % 7), record.flags);
+      break;
+    case Opcode::kArea: {
+      auto& pending = target.pending;
+      (record.kind == 0   ? pending.desc
+       : record.kind == 1 ? pending.avail
+                          : pending.used) = address.raw();
+      break;
+    }
+    case Opcode::kActivate:
+      if (record.index != 0) target.pending.size = record.index;
+      target.pending.event_index = (record.flags & kQueueEventIndex) != 0;
+      target.pending.indirect = (record.flags & kQueueIndirect) != 0;
+      activate(target);
+      break;
+    case Opcode::kReset:
+      for (auto& l : lanes_) setup_queue(*l, kDefaultSize, kQueueIndirect);
+      reset_device();
+      break;
+    case Opcode::kSave:
+      save(target);
+      break;
+    case Opcode::kPatch:
+      patch(record);
+      break;
+    case Opcode::kRestore:
+      restore(target);
+      break;
+    case Opcode::kTake:
+      take(target, record);
+      break;
+    case Opcode::kComplete:
+      complete(record);
+      break;
+    case Opcode::kBackend:
+      backend(record);
+      break;
+  }
+}
+
+std::optional<GuestAddress> Harness::address_of(const Lane& lane, const Record& record) const {
+  const auto& setup = lane.model.setup();
+  const std::uint64_t size = std::max<std::uint64_t>(setup.size, 1);
+  SpaceRange range;
+  switch (record.space()) {
+    case Space::kAuto:
+      return std::nullopt;
+    case Space::kRaw:
+      return GuestAddress(record.value);
+    case Space::kDescriptorTable:
+      range = {setup.desc, 16 * size};
+      break;
+    case Space::kAvailableRing:
+      range = {setup.avail, 6 + 2 * size};
+      break;
+    case Space::kUsedRing:
+      range = {setup.used, 6 + 8 * size};
+      break;
+    default:
+      range = fixed_space(record.space());
+  }
+  return place(range, record.edge(), record.address.offset);
+}
+
+void Harness::write_descriptor(GuestAddress where, const Record& record, const Lane& lane) {
+  const auto address =
+      address_of(lane, record).value_or(GuestAddress(fixed_space(Space::kData).base));
+  const virtio::VirtqDesc desc{address.raw(), record.length, record.flags, record.next};
+  world_.write(where, std::as_bytes(std::span(&desc, 1)));
+}
+
+void Harness::publish(Lane& lane, std::uint16_t head) {
+  const auto& setup = lane.model.setup();
+  asked_ = lane.fresh = true;
+  if (setup.size == 0) return;
+  world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * (lane.available_index % setup.size)),
+                      head, 2);
+  world_.write_number(GuestAddress(setup.avail + 2), ++lane.available_index, 2);
+}
+
+void Harness::publish_request(Lane& lane, const RequestShape& shape) {
+  const auto header_length = static_cast<std::uint32_t>(shape.header.size());
+  const auto data_space = fixed_space(Space::kData);
+  const auto header_space = fixed_space(Space::kHeader);
+  const auto data_length = shape.readable_data + shape.writable_data;
+  const bool join_header = (shape.flags & kRequestJoinHeader) != 0;
+  const bool join_tail = (shape.flags & kRequestJoinStatus) != 0;
+
+  // Data that does not fit behind the cursor starts over at the front; a guest reuses its buffers.
+  const auto needed = header_length + data_length + shape.writable_tail;
+  if (data_cursor_ + needed > data_space.size) data_cursor_ = 0;
+  auto data = shape.data.value_or(GuestAddress(data_space.base + data_cursor_));
+  if (!shape.data) data_cursor_ += (needed + 63) / 64 * 64;
+  if (header_cursor_ + 64 > header_space.size) header_cursor_ = 0;
+  auto header = GuestAddress(header_space.base + header_cursor_);
+  header_cursor_ += 64;
+  if (join_header) {
+    header = data;
+    data = GuestAddress(data.raw() + header_length);
+  }
+  world_.write(header, shape.header);
+
+  const std::uint32_t header_pieces = 1 + (shape.cut & 3), data_pieces = 1 + (shape.cut >> 2 & 7),
+                      tail_pieces = 1 + (shape.cut >> 5 & 1);
+  std::vector<MemoryRange> buffers;
+  if (join_header) {
+    cut_into(buffers, header, header_length + shape.readable_data,
+             std::max(header_pieces, data_pieces));
+  } else {
+    cut_into(buffers, header, header_length, header_pieces);
+    cut_into(buffers, data, shape.readable_data, data_pieces);
+  }
+  const auto readable = buffers.size();
+  const auto writable_at = GuestAddress(data.raw() + shape.readable_data);
+  if (join_tail) {
+    cut_into(buffers, writable_at, shape.writable_data + shape.writable_tail, data_pieces);
+  } else {
+    cut_into(buffers, writable_at, shape.writable_data, data_pieces);
+    cut_into(buffers,
+             GuestAddress(header_space.base + header_space.size - 64 + lane.next_free % 32),
+             shape.writable_tail, tail_pieces);
+  }
+
+  const auto& setup = lane.model.setup();
+  if (setup.size == 0) return publish(lane, 0);
+  const bool indirect = setup.indirect && (shape.flags & kRequestIndirect) != 0;
+  const auto indirect_space = fixed_space(Space::kIndirect);
+  const auto table_bytes = static_cast<std::uint32_t>(16 * buffers.size());
+  if (indirect_cursor_ + table_bytes > indirect_space.size) indirect_cursor_ = 0;
+  const auto table = indirect ? indirect_space.base + indirect_cursor_ : setup.desc;
+
+  const auto head = lane.next_free;
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    const auto index = indirect ? i : (head + i) % setup.size;
+    const auto next = indirect ? i + 1 : (index + 1) % setup.size;
+    const auto flags = (i >= readable ? virtio::VIRTQ_DESC_F_WRITE : 0) |
+                       (i + 1 < buffers.size() ? virtio::VIRTQ_DESC_F_NEXT : 0);
+    const virtio::VirtqDesc desc{
+        buffers[i].address.raw(), static_cast<std::uint32_t>(buffers[i].length),
+        static_cast<std::uint16_t>(flags), static_cast<std::uint16_t>(next)};
+    world_.write(GuestAddress(table + 16 * index), std::as_bytes(std::span(&desc, 1)));
+  }
+  auto used_descriptors = buffers.size();
+  if (indirect) {
+    depth_.count(indirects_);
+    indirect_cursor_ += table_bytes;
+    const virtio::VirtqDesc desc{table, table_bytes, virtio::VIRTQ_DESC_F_INDIRECT, 0};
+    world_.write(GuestAddress(setup.desc + 16ULL * head), std::as_bytes(std::span(&desc, 1)));
+    used_descriptors = 1;
+  }
+  lane.next_free = static_cast<std::uint16_t>((head + used_descriptors) % setup.size);
+  publish(lane, head);
+}
+
+void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
+  std::uint64_t position = 0;
+  while (lanes_[position].get() != &lane) ++position;
+  auto& pending = lane.pending;
+  pending.size = size;
+  pending.desc = kFirstLane + position * kLaneStride;
+  pending.avail = pending.desc + 16ULL * size;
+  pending.used = (pending.avail + 6 + 2ULL * size + 3) / 4 * 4;
+  pending.event_index = (flags & kQueueEventIndex) != 0;
+  pending.indirect = (flags & kQueueIndirect) != 0;
+  world_.fill(GuestAddress(pending.desc), pending.used + 6 + 8ULL * size - pending.desc,
+              std::byte{0});
+  activate(lane);
+  GUESTPROOF_INVARIANT(lane.device.active());
+}
+
+void Harness::activate(Lane& lane) {
+  lane.available_index = 0;
+  lane.next_free = 0;
+  lane.fresh = false;
+  ++lane.activations;
+  const auto refusal = QueueModel::refusal(world_.model(), lane.pending, kMaxSize);
+  lane.model.reset();
+  lane.device.reset();
+  auto activated = Result<void>();
+  if (const auto config = configure(lane.pending, kMaxSize); config)
+    activated = lane.device.activate(world_.device(), *config, features_of(lane.pending));
+  else
+    activated = std::unexpected(config.error());
+
+  const auto answer = activated ? std::string() : activated.error().name();
+  if (answer != refusal)
+    violated(kModelAgreement,
+             "activation: the device says '" + answer + "', the model '" + refusal + "'");
+  depth_.count(activated ? activations_ : refusals_);
+  if (!activated) return count(activated.error());
+  lane.model.activate(world_.model(), lane.pending);
+}
+
+void Harness::kick(Lane& lane) {
+  depth_.count(kicks_);
+  lane.fresh = false;
+  bool device_notifies = false, model_notifies = false;
+  step([&] { device_notifies = serve(lane); }, [&] { model_notifies = serve_model(lane); });
+  if (device_notifies != model_notifies)
+    violated(kModelAgreement, device_notifies
+                                  ? "the device notifies the driver, the model does not"
+                                  : "the model notifies the driver, the device does not");
+  if (device_notifies) depth_.count(notifications_);
+  if (!lane.device.broken() && lane.device.in_flight() != held(lane))
+    violated(kLiveness, std::to_string(lane.device.in_flight()) +
+                            " chains are in flight after the kick, " + std::to_string(held(lane)) +
+                            " are held on purpose");
+}
+
+void Harness::save(Lane& lane) {
+  const auto state = lane.device.save();
+  if (!state) {
+    count(state.error());
+    const auto expected = !lane.model.active()          ? "queue.not_active"
+                          : lane.model.in_flight() != 0 ? "queue.chains_in_flight"
+                                                        : "";
+    if (state.error().name() != expected)
+      violated(kRoundTrip, "saving is refused with '" + state.error().name() +
+                               "', the model says '" + expected + "'");
+    return;
+  }
+  depth_.count(saves_);
+  saved_ = state->encode();
+  const auto decoded = QueueState::decode(saved_);
+  if (!decoded)
+    violated(kRoundTrip, "the saved state does not decode: " + decoded.error().message());
+  if (*decoded != *state) violated(kRoundTrip, "the saved state decodes to another one");
+  restore(lane);
+}
+
+void Harness::patch(const Record& record) {
+  const le64 value(record.value);
+  const auto bytes = std::as_bytes(std::span(&value, 1)).first(1 + (record.width + 7) % 8);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    saved_[(record.index + i) % saved_.size()] = bytes[i];
+}
+
+void Harness::restore(Lane& lane) {
+  ++lane.activations;
+  const auto features = features_of(lane.model.active() ? lane.model.setup() : lane.pending);
+  const bool accepts =
+      lane.model.restore(world_.model(), saved_, kMaxSize, features.event_index, features.indirect);
+  lane.device.reset();
+  auto restored = Result<void>();
+  if (const auto state = QueueState::decode(saved_); state)
+    restored = lane.device.restore(world_.device(), *state, kMaxSize, features);
+  else
+    restored = std::unexpected(state.error());
+  depth_.count(restored ? restores_ : refused_restores_);
+  if (!restored) count(restored.error());
+  if (restored.has_value() != accepts)
+    violated(kRoundTrip, restored ? "a saved state is accepted that the model refuses"
+                                  : "a saved state is refused that the model accepts: " +
+                                        restored.error().message());
+  lane.available_index =
+      static_cast<std::uint16_t>(world_.read_number(GuestAddress(lane.model.setup().avail + 2), 2));
+  lane.fresh = true;
+}
+
+std::optional<ModelChain> Harness::model_take(Lane& lane) {
+  auto chain = lane.model.take();
+  if (chain) permit(lane, *chain);
+  return chain;
+}
+
+void Harness::permit(Lane& lane, const ModelChain& chain) {
+  for (const auto& piece : chain.writable)
+    lane.permitted.push_back({GuestAddress(piece.address), piece.length});
+}
+
+void Harness::permit_rings(Lane& lane) {
+  const auto& setup = lane.model.setup();
+  if (setup.size != 0) lane.permitted.push_back({GuestAddress(setup.used), 6 + 8ULL * setup.size});
+}
+
+void Harness::compare_chain(const WatchedChain& chain, const ModelChain& model) {
+  const auto fault = chain.fault() ? chain.fault()->name() : std::string();
+  if (chain.fault()) count(*chain.fault());
+  if (fault != model.fault)
+    violated(kModelAgreement,
+             "chain fault: the device says '" + fault + "', the model '" + model.fault + "'");
+  if (chain.head() != model.head || chain.readable_bytes() != model.readable_bytes() ||
+      chain.writable_bytes() != model.writable_bytes())
+    violated(kModelAgreement, "the device took a chain with head " + std::to_string(chain.head()) +
+                                  ", " + std::to_string(chain.readable_bytes()) + " readable and " +
+                                  std::to_string(chain.writable_bytes()) +
+                                  " writable bytes, the model head " + std::to_string(model.head) +
+                                  ", " + std::to_string(model.readable_bytes()) + " and " +
+                                  std::to_string(model.writable_bytes()));
+}
+
+std::uint64_t Harness::step_limit() const {
+  // Per chain: its descriptors, its buffers in at most two parts each, and a few rings' fields. At
+  // most `size` chains are available, and again as many each time a race moves the available index.
+  constexpr std::uint64_t kPerDescriptor = 16;
+  std::uint64_t limit = 0;
+  for (const auto& l : lanes_)
+    limit += kPerDescriptor * (l->model.setup().size + 16) * (l->model.setup().size + 16);
+  return limit;
+}
+
+void Harness::spins() {
+  violated(kLiveness, "one kick takes more steps than its chains and their bytes account for");
+}
+
+bool Harness::permitted(const MemoryRange& range) const {
+  // Most writes lie in one permitted range; a joined run of writes may cross several, so the rest
+  // goes byte by byte.
+  const auto inside = [&](std::uint64_t address, std::uint64_t length) {
+    for (const auto& l : lanes_)
+      for (const auto& allowed : l->permitted)
+        if (range_within(address - allowed.address.raw(), length, allowed.length)) return true;
+    return false;
+  };
+  if (inside(range.address.raw(), range.length)) return true;
+  for (std::uint64_t i = 0; i < range.length; ++i)
+    if (!inside(range.address.raw() + i, 1)) return false;
+  return true;
+}
+
+void Harness::check_confinement() const {
+  for (const auto& range : world_.device().writes())
+    if (!permitted(range))
+      violated(kConfinement,
+               "the device wrote " + std::to_string(range.length) + " bytes at " +
+                   hex(range.address.raw()) +
+                   ", not all of them in its used rings or in device-writable buffers it holds");
+}
+
+void Harness::check_fetches() {
+  if (const auto twice = world_.device().first_excess_fetch(world_.model()))
+    violated(kFetchOnce, "the byte at " + hex(twice->raw()) + " was fetched " +
+                             std::to_string(world_.device().fetch_count(*twice)) +
+                             " times for one decision, the model fetches it " +
+                             std::to_string(world_.model().fetch_count(*twice)) + " times");
+}
+
+void Harness::check_agreement() {
+  for (auto& l : lanes_) {
+    const auto device = l->device.broken() ? l->device.broken()->name() : std::string();
+    if (device != l->model.broken())
+      violated(kModelAgreement, "the device's queue is broken by '" + device +
+                                    "', the model's by '" + l->model.broken() + "'");
+    if (l->device.active() != l->model.active())
+      violated(kModelAgreement, "only one of device and model has an active queue");
+    if (l->device.in_flight() != l->model.in_flight())
+      violated(kLiveness, "the device has " + std::to_string(l->device.in_flight()) +
+                              " chains in flight, the model " +
+                              std::to_string(l->model.in_flight()));
+  }
+  if (const auto at = world_.device().first_difference(world_.model()))
+    violated(kModelAgreement, "the byte at " + hex(at->raw()) + " is " +
+                                  hex(world_.read_number(*at, 1)) + ", the model says otherwise");
+  compare_outside_memory();
+}
+
+void Harness::check_oracles() {
+  check_confinement();
+  check_fetches();
+  check_agreement();
+}
+
+}  // namespace guestproof::testing

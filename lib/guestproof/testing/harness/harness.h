@@ -1,0 +1,186 @@
+// Runs a scenario program against a device under test and the reference model in lockstep, with the
+// oracles on.
+//
+// A harness for a device derives from Harness and says how the device serves a queue, how the model
+// does, and what a `request` record builds. Everything else a guest can do to a queue (descriptors,
+// rings, races, features, areas, reset, save and restore) is here. After every step the oracles
+// look:
+//   fetch-once       no byte was fetched more often than the model, which reads everything once,
+//   fetched it confinement      the device wrote only into its used rings and the device-writable
+//   buffers of chains it held liveness         the steps of one kick are bounded, and every chain
+//   taken was given back or the queue is broken model-agreement  memory, queue state and
+//   notifications are what the model says round-trip       saved state decodes to what was saved,
+//   and the device goes on from it
+//
+// Thread-safety: none; a harness is used for many programs one after the other.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "guestproof/testing/harness/depth.h"
+#include "guestproof/testing/harness/world.h"
+#include "guestproof/testing/model/queue_model.h"
+#include "guestproof/testing/scenario/record.h"
+#include "guestproof/virtio/queue/split_queue.h"
+
+namespace guestproof::testing {
+
+inline constexpr std::string_view kFetchOnce = "fetch-once";
+inline constexpr std::string_view kConfinement = "confinement";
+inline constexpr std::string_view kLiveness = "liveness";
+inline constexpr std::string_view kModelAgreement = "model-agreement";
+inline constexpr std::string_view kRoundTrip = "round-trip";
+
+/// What an oracle has to say.
+struct Violation {
+  std::string_view oracle;
+  std::string sentence;
+};
+
+/// Thrown through the device's frames by an oracle; run() catches it. (The library under test
+/// throws nothing itself.)
+struct ViolationFound {
+  Violation violation;
+};
+[[noreturn]] void violated(std::string_view oracle, std::string sentence);
+
+using WatchedQueue = virtio::SplitQueue<WatchedMemory>;
+using WatchedChain = virtio::Chain<WatchedQueue>;
+
+/// One virtqueue: the device's, the model's, and the guest's own notes about it.
+struct Lane {
+  ModelQueueSetup pending;  // what the next activate takes
+  WatchedQueue device;
+  QueueModel model;
+  std::vector<MemoryRange> permitted;  // where the device may write in this step
+  std::uint16_t available_index = 0;
+  std::uint16_t next_free = 0;    // descriptor
+  std::uint32_t activations = 0;  // chains taken before the last one are stale
+  bool fresh = false;             // something was made available since the last kick
+};
+
+/// A request as a driver thinks of it: readable bytes, then room for an answer.
+struct RequestShape {
+  std::span<const std::byte> header;  // written to memory and given as readable
+  std::uint32_t readable_data =
+      0;  // bytes of readable data after it, which lie in memory as they are
+  std::uint32_t writable_data = 0;  // bytes of writable room
+  std::uint32_t writable_tail = 0;  // and after that (a status byte, say)
+  std::uint8_t cut = 0;     // bits 0-1: more pieces of the header, 2-4: of the data, 5: of the tail
+  std::uint16_t flags = 0;  // kRequest…
+  std::optional<GuestAddress> data;  // where the data lies, if not where it comes next
+};
+
+class Harness {
+ public:
+  explicit Harness(std::size_t queues);
+  virtual ~Harness() = default;
+  Harness(const Harness&) = delete;
+  Harness& operator=(const Harness&) = delete;
+
+  /// The target's name, as in corpus/<name>; mutate.h has the opcodes that make sense for it.
+  [[nodiscard]] virtual std::string_view name() const = 0;
+
+  /// Runs one program from a fresh world. Nothing when no oracle had anything to say.
+  [[nodiscard]] std::optional<Violation> run(std::span<const Record> program);
+
+  [[nodiscard]] Depth& depth() { return depth_; }
+  [[nodiscard]] const World& world() const { return world_; }
+
+ protected:
+  static constexpr std::uint16_t kMaxSize = 64;
+  static constexpr std::uint16_t kDefaultSize = 16;
+
+  // What a device's harness says.
+
+  /// Back to a fresh device.
+  virtual void reset_device() {}
+  /// Builds a request on a queue; usually through publish_request().
+  virtual void request(Lane& lane, const Record& record) = 0;
+  /// The device under test serves what is available; true when it wants to notify the driver.
+  [[nodiscard]] virtual bool serve(Lane& lane) = 0;
+  /// The model does the same.
+  [[nodiscard]] virtual bool serve_model(Lane& lane) = 0;
+  virtual void backend(const Record&) {}
+  virtual void take(Lane&, const Record&) {}
+  virtual void complete(const Record&) {}
+  /// What the device and the model keep outside guest memory must agree too.
+  virtual void compare_outside_memory() {}
+  /// Chains that the device took from this lane and keeps on purpose.
+  [[nodiscard]] virtual std::size_t held(const Lane&) const { return 0; }
+
+  // What they use.
+
+  [[nodiscard]] World& world() { return world_; }
+  [[nodiscard]] Lane& lane(std::size_t index) { return *lanes_[index % lanes_.size()]; }
+  [[nodiscard]] std::size_t lanes() const { return lanes_.size(); }
+  /// Writes descriptors (and an indirect table, when asked) for a request and makes it available.
+  void publish_request(Lane& lane, const RequestShape& shape);
+  /// The record's address, or nothing for Space::kAuto.
+  [[nodiscard]] std::optional<GuestAddress> address_of(const Lane& lane,
+                                                       const Record& record) const;
+  /// The model's side of taking a chain: what the device may write to from now on in this step.
+  [[nodiscard]] std::optional<ModelChain> model_take(Lane& lane);
+  void permit(Lane& lane, const ModelChain& chain);
+  /// Compares a taken chain with the model's, and counts its fault.
+  void compare_chain(const WatchedChain& chain, const ModelChain& model);
+  void count(const Error& error) { depth_.count(error); }
+  /// One step: logs cleared, both sides run, oracles asked.
+  template <class Device, class Model>
+  void step(Device&& device, Model&& model) {
+    world_.clear_logs();
+    for (auto& l : lanes_) {
+      l->permitted.clear();
+      permit_rings(*l);
+    }
+    model();
+    world_.device().limit_steps(step_limit(), &spins);
+    device();
+    world_.device().limit_steps(0, nullptr);
+    check_oracles();
+  }
+
+  Depth depth_;
+
+ private:
+  void execute(const Record& record);
+  void write_descriptor(GuestAddress where, const Record& record, const Lane& lane);
+  void publish(Lane& lane, std::uint16_t head);
+  void setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags);
+  void activate(Lane& lane);
+  void kick(Lane& lane);
+  void save(Lane& lane);
+  void restore(Lane& lane);
+  void patch(const Record& record);
+  void reset_all();
+  void finish_program();
+
+  static void permit_rings(Lane& lane);
+  /// How many accesses to guest memory one step may take.
+  [[nodiscard]] std::uint64_t step_limit() const;
+  [[noreturn]] static void spins();
+  void check_oracles();
+  void check_fetches();
+  void check_confinement() const;
+  void check_agreement();
+  [[nodiscard]] bool permitted(const MemoryRange& range) const;
+
+  World world_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::array<std::byte, virtio::kQueueStateBytes> saved_{};
+  std::uint32_t header_cursor_ = 0;
+  std::uint32_t data_cursor_ = 0;
+  std::uint32_t indirect_cursor_ = 0;
+  bool asked_ = false;  // the program made something available
+
+  Depth::Index kicks_, activations_, refusals_, saves_, restores_, refused_restores_,
+      notifications_, indirects_;
+};
+
+}  // namespace guestproof::testing

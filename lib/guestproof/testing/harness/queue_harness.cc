@@ -1,0 +1,149 @@
+#include "guestproof/testing/harness/queue_harness.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace guestproof::testing {
+
+using virtio::QueueError;
+
+QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(target_name) {
+  requests_ = depth_.add("request:echo");
+  taken_ = depth_.add("chain:taken");
+  completed_ = depth_.add("chain:completed");
+  stale_ = depth_.add("chain:stale");
+  dropped_ = depth_.add("chain:dropped");
+  depth_.add_errors<virtio::QueueError>();
+  depth_.add_errors<virtio::QueueConfigError>();
+  depth_.add_errors<virtio::ChainError>();
+  depth_.add_errors<virtio::QueueStateError>();
+}
+
+void QueueHarness::request(Lane& lane, const Record& record) {
+  depth_.count(requests_);
+  const le64 header(record.value);
+  RequestShape shape;
+  shape.header = std::as_bytes(std::span(&header, 1));
+  shape.readable_data = record.length % 2048;
+  shape.writable_data = record.extra == 0 ? 16 : record.extra % 2048;
+  shape.cut = record.width;
+  shape.flags = record.flags;
+  shape.data = address_of(lane, record);
+  publish_request(lane, shape);
+}
+
+bool QueueHarness::serve(Lane& lane) {
+  std::size_t position = 0;
+  const auto result = device_.process(lane.device, [&](const WatchedChain& chain) {
+    if (position == served_.size())
+      violated(kModelAgreement, "the device took a chain that the model did not");
+    compare_chain(chain, served_[position++]);
+  });
+  if (result && position != served_.size())
+    violated(kLiveness, "the device left a chain that the model served");
+  if (result) return *result;
+  count(result.error());
+  return false;
+}
+
+bool QueueHarness::serve_model(Lane& lane) {
+  served_.clear();
+  do {
+    lane.model.disable_kicks();
+    while (auto chain = model_take(lane)) {
+      served_.push_back(*chain);
+      lane.model.give_back(*chain, model_answer(*chain));
+    }
+    if (!lane.model.active() || !lane.model.broken().empty()) return false;
+  } while (lane.model.enable_kicks());
+  return lane.model.needs_notification();
+}
+
+std::uint32_t QueueHarness::model_answer(const ModelChain& chain) const {
+  const ModelMemory memory(world().model());
+  std::vector<std::uint8_t> question(std::min<std::uint64_t>(chain.readable_bytes(), kEchoLimit));
+  if (chain.read(memory, 0, question) != question.size()) return 0;
+  std::uint32_t sum = 0;
+  for (const auto byte : question) sum += byte;
+  std::vector<std::uint8_t> answer(std::min<std::uint64_t>(chain.writable_bytes(), kEchoLimit));
+  for (std::size_t i = 0; i < answer.size(); ++i)
+    answer[i] = std::to_integer<std::uint8_t>(echo_byte(sum, i));
+  return static_cast<std::uint32_t>(chain.write(memory, 0, answer));
+}
+
+void QueueHarness::take(Lane& lane, const Record& record) {
+  std::vector<ModelChain> expected;
+  std::vector<WatchedChain> taken;
+  const auto wanted = 1 + record.index % 8U;
+  const auto activation = lane.activations;
+  step(
+      [&] {
+        while (taken.size() < wanted) {
+          auto popped = lane.device.pop();
+          if (!popped) return count(popped.error());
+          if (!*popped) break;
+          if (taken.size() == expected.size())
+            violated(kModelAgreement, "the device took a chain that the model did not");
+          compare_chain(**popped, expected[taken.size()]);
+          taken.push_back(std::move(**popped));
+        }
+        if (taken.size() != expected.size())
+          violated(kLiveness, "the device left a chain that the model took");
+      },
+      [&] {
+        while (expected.size() < wanted) {
+          auto chain = model_take(lane);
+          if (!chain) break;
+          expected.push_back(std::move(*chain));
+        }
+      });
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    depth_.count(taken_);
+    held_.push_back({std::move(taken[i]), std::move(expected[i]), &lane, activation});
+  }
+}
+
+void QueueHarness::complete(const Record& record) {
+  if (held_.empty()) return;
+  const auto position = record.index % 0x8000 % held_.size();
+  if ((record.index & 0x8000) != 0) return drop(position);
+  Held& held = held_[position];
+  const std::uint32_t written = record.length;
+  const bool stale = held.activation != held.lane->activations;
+  const bool fits = written <= held.model.writable_bytes();
+  step(
+      [&] {
+        const auto done = held.device.complete(written);
+        if (done.has_value() != (!stale && fits))
+          violated(kModelAgreement, "completing a chain: the device and the model disagree");
+        if (done) return;
+        count(done.error());
+        if (stale != (done.error() == QueueError::kStaleChain))
+          violated(kModelAgreement, "a stale chain was not called stale");
+      },
+      [&] {
+        permit(*held.lane, held.model);
+        if (!stale && fits) held.lane->model.give_back(held.model, written);
+      });
+  depth_.count(stale ? stale_ : completed_);
+  if (stale || fits) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(position));
+}
+
+void QueueHarness::drop(std::size_t position) {
+  Held& held = held_[position];
+  const bool stale = held.activation != held.lane->activations;
+  step([&] { const auto gone = std::move(held.device); },
+       [&] {
+         if (!stale) held.lane->model.give_back(held.model, 0);
+       });
+  depth_.count(dropped_);
+  held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(position));
+}
+
+std::size_t QueueHarness::held(const Lane& lane) const {
+  return static_cast<std::size_t>(std::ranges::count_if(held_, [&](const Held& held) {
+    return held.lane == &lane && held.activation == lane.activations;
+  }));
+}
+
+}  // namespace guestproof::testing

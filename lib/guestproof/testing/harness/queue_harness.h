@@ -1,0 +1,49 @@
+// The queue itself under test: an echo device behind it, chains taken and given back out of order,
+// state patched. Targets: queue, queue_state.
+//
+// Requests: `value` is eight readable bytes, `length` readable bytes follow, and there is room for
+// `extra` bytes of answer (16 when 0).
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "guestproof/testing/echo_device.h"
+#include "guestproof/testing/harness/harness.h"
+
+namespace guestproof::testing {
+
+class QueueHarness : public Harness {
+ public:
+  explicit QueueHarness(std::string_view target_name);
+
+  [[nodiscard]] std::string_view name() const override { return name_; }
+
+ protected:
+  void reset_device() override { held_.clear(); }
+  void request(Lane& lane, const Record& record) override;
+  [[nodiscard]] bool serve(Lane& lane) override;
+  [[nodiscard]] bool serve_model(Lane& lane) override;
+  void take(Lane& lane, const Record& record) override;
+  void complete(const Record& record) override;
+  [[nodiscard]] std::size_t held(const Lane& lane) const override;
+
+ private:
+  struct Held {
+    WatchedChain device;
+    ModelChain model;
+    Lane* lane;
+    std::uint32_t activation;
+  };
+  void finish(Held& held, std::uint32_t written);
+  void drop(std::size_t position);
+  std::uint32_t model_answer(const ModelChain& chain) const;
+
+  std::string_view name_;
+  EchoDevice<WatchedQueue> device_;
+  std::vector<ModelChain> served_;  // by the model, in this step
+  std::vector<Held> held_;
+  Depth::Index requests_, taken_, completed_, stale_, dropped_;
+};
+
+}  // namespace guestproof::testing

@@ -1,0 +1,324 @@
+#include "guestproof/testing/model/queue_model.h"
+
+#include <algorithm>
+
+namespace guestproof::testing {
+
+std::size_t ModelMemory::read(std::uint64_t address, std::span<std::uint8_t> out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const auto run = memory_->find(GuestAddress(address + done), out.size() - done, Access::kRead);
+    if (!run) break;
+    run->read(0, std::as_writable_bytes(out.subspan(done, run->size())));
+    done += run->size();
+  }
+  return done;
+}
+
+std::size_t ModelMemory::write(std::uint64_t address, std::span<const std::uint8_t> in) const {
+  std::size_t done = 0;
+  while (done < in.size()) {
+    const auto run = memory_->find(GuestAddress(address + done), in.size() - done, Access::kWrite);
+    if (!run) break;
+    run->write(0, std::as_bytes(in.subspan(done, run->size())));
+    done += run->size();
+  }
+  return done;
+}
+
+std::uint64_t ModelMemory::number(std::uint64_t address, std::size_t bytes) const {
+  std::uint8_t raw[8] = {};
+  GUESTPROOF_INVARIANT(read(address, std::span(raw).first(bytes)) == bytes);
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < bytes; ++i) number |= std::uint64_t{raw[i]} << (8 * i);
+  return number;
+}
+
+void ModelMemory::put_number(std::uint64_t address, std::size_t bytes, std::uint64_t number) const {
+  std::uint8_t raw[8];
+  for (std::size_t i = 0; i < bytes; ++i) raw[i] = static_cast<std::uint8_t>(number >> (8 * i));
+  GUESTPROOF_INVARIANT(write(address, std::span<const std::uint8_t>(raw).first(bytes)) == bytes);
+}
+
+std::uint64_t ModelMemory::reachable(std::uint64_t address, std::uint64_t bytes,
+                                     bool writable) const {
+  std::uint64_t done = 0;
+  while (done < bytes) {
+    if (done != 0 && address + done == 0) break;  // the end of the address space
+    const auto run = memory_->find(GuestAddress(address + done), bytes - done,
+                                   writable ? Access::kWrite : Access::kRead);
+    if (!run) break;
+    done += run->size();
+  }
+  return done;
+}
+
+std::uint64_t ModelChain::sum(const std::vector<ModelPiece>& pieces) {
+  std::uint64_t total = 0;
+  for (const auto& piece : pieces) total += piece.length;
+  return total;
+}
+
+std::size_t ModelChain::read(const ModelMemory& memory, std::uint64_t from,
+                             std::span<std::uint8_t> out) const {
+  std::size_t done = 0;
+  for (const auto& piece : readable) {
+    if (from >= piece.length) {
+      from -= piece.length;
+      continue;
+    }
+    const auto want = std::min<std::uint64_t>(piece.length - from, out.size() - done);
+    const auto got = memory.read(piece.address + from, out.subspan(done, want));
+    done += got;
+    if (got < want || done == out.size()) break;
+    from = 0;
+  }
+  return done;
+}
+
+std::size_t ModelChain::write(const ModelMemory& memory, std::uint64_t from,
+                              std::span<const std::uint8_t> in) const {
+  std::size_t done = 0;
+  for (const auto& piece : writable) {
+    if (from >= piece.length) {
+      from -= piece.length;
+      continue;
+    }
+    const auto want = std::min<std::uint64_t>(piece.length - from, in.size() - done);
+    const auto put = memory.write(piece.address + from, in.subspan(done, want));
+    done += put;
+    if (put < want || done == in.size()) break;
+    from = 0;
+  }
+  return done;
+}
+
+std::string QueueModel::refusal(const WatchedMemory& memory, const ModelQueueSetup& setup,
+                                std::uint16_t max_size) {
+  if (setup.size == 0) return "queue_config.size_zero";
+  std::uint32_t power = 1;
+  while (power < setup.size) power *= 2;
+  if (power != setup.size) return "queue_config.size_not_power_of_two";
+  if (setup.size > max_size) return "queue_config.size_above_max";
+  if (setup.desc % 16 != 0) return "queue_config.descriptor_table_align";
+  if (setup.avail % 2 != 0) return "queue_config.available_ring_align";
+  if (setup.used % 4 != 0) return "queue_config.used_ring_align";
+
+  struct Area {
+    std::uint64_t base, bytes;
+    bool writable;
+    const char* range_error;
+  };
+  const std::uint64_t n = setup.size;
+  const Area areas[3] = {{setup.desc, 16 * n, false, "queue_config.descriptor_table_range"},
+                         {setup.avail, 6 + 2 * n, false, "queue_config.available_ring_range"},
+                         {setup.used, 6 + 8 * n, true, "queue_config.used_ring_range"}};
+  __extension__ using Wide = unsigned __int128;
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < i; ++j)
+      if (Wide{areas[i].base} < Wide{areas[j].base} + areas[j].bytes &&
+          Wide{areas[j].base} < Wide{areas[i].base} + areas[i].bytes)
+        return "queue_config.areas_overlap";
+  for (const auto& area : areas) {
+    bool inside = false;
+    for (const auto& region : memory.regions())
+      inside |= area.base >= region.base.raw() &&
+                Wide{area.base} + area.bytes <= Wide{region.base.raw()} + region.size &&
+                !(area.writable && region.read_only);
+    if (!inside) return area.range_error;
+  }
+  return "";
+}
+
+void QueueModel::activate(const WatchedMemory& memory, const ModelQueueSetup& setup) {
+  reset();
+  memory_ = &memory;
+  setup_ = setup;
+  active_ = true;
+}
+
+void QueueModel::reset() { *this = QueueModel(); }
+
+bool QueueModel::restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
+                         std::uint16_t max_size, bool event_index, bool indirect) {
+  reset();
+  if (bytes.size() != 48) return false;
+  const auto field = [&](std::size_t offset, std::size_t size) {
+    std::uint64_t number = 0;
+    for (auto i = size; i-- > 0;)
+      number = number << 8 | std::to_integer<std::uint64_t>(bytes[offset + i]);
+    return number;
+  };
+  const auto flags = field(12, 2);
+  const bool ready = flags & 1, event = flags & 2, ind = flags & 4, was_broken = flags & 8,
+             known = flags & 16;
+  if (field(0, 4) != 0x51535047 || field(4, 2) != 1 || field(6, 2) != 48 || field(20, 4) != 0 ||
+      flags > 31)
+    return false;
+  if (!ready || event != event_index || ind != indirect || field(8, 2) != max_size) return false;
+  if (field(14, 2) != field(16, 2) || (!known && field(18, 2) != 0)) return false;
+  const ModelQueueSetup setup{static_cast<std::uint16_t>(field(10, 2)),
+                              field(24, 8),
+                              field(32, 8),
+                              field(40, 8),
+                              event,
+                              ind};
+  if (!refusal(memory, setup, max_size).empty()) return false;
+
+  activate(memory, setup);
+  next_avail_ = seen_ = next_used_ = static_cast<std::uint16_t>(field(14, 2));
+  used_since_asked_ = known ? static_cast<std::uint16_t>(next_used_ - field(18, 2)) : 0x10000;
+  if (was_broken) {
+    break_it("queue.saved_broken");
+  } else if (distance() > setup.size) {
+    reset();
+    return false;
+  }
+  return true;
+}
+
+std::uint16_t QueueModel::distance() const {
+  return static_cast<std::uint16_t>(ModelMemory(*memory_).number(setup_.avail + 2, 2) -
+                                    next_avail_);
+}
+
+std::optional<ModelChain> QueueModel::take() {
+  if (!active_ || !broken_.empty()) return std::nullopt;
+  const ModelMemory memory(*memory_);
+  if (next_avail_ == seen_) {
+    const auto index = static_cast<std::uint16_t>(memory.number(setup_.avail + 2, 2));
+    if (static_cast<std::uint16_t>(index - next_avail_) > setup_.size) {
+      break_it("queue.avail_index");
+      return std::nullopt;
+    }
+    seen_ = index;
+    if (next_avail_ == seen_) return std::nullopt;
+  }
+  const auto head = static_cast<std::uint16_t>(
+      memory.number(setup_.avail + 4 + 2 * (next_avail_ % setup_.size), 2));
+  if (head >= setup_.size) {
+    break_it("queue.head_index");
+    return std::nullopt;
+  }
+  if (!in_flight_.insert(head).second) {
+    break_it("queue.head_in_flight");
+    return std::nullopt;
+  }
+  ++next_avail_;
+  auto chain = walk(head);
+  if (!chain.fault.empty()) {
+    chain.readable.clear();
+    chain.writable.clear();
+  }
+  return chain;
+}
+
+ModelChain QueueModel::walk(std::uint16_t head) const {
+  ModelChain chain;
+  chain.head = head;
+  const ModelMemory memory(*memory_);
+  std::uint64_t table = setup_.desc;
+  std::uint64_t entries = setup_.size;
+  std::uint64_t index = head;
+  std::uint64_t total = 0;
+  bool inside_indirect = false;
+  bool writable_seen = false;
+  for (int visited = 0; visited < setup_.size;) {
+    std::uint8_t raw[16];
+    // A table near the end of the address space does not go on at its beginning.
+    const bool wraps = table + 16 * index < table || table + 16 * index + 15 < table;
+    if (wraps || memory.read(table + 16 * index, raw) != sizeof raw) {
+      chain.fault = "chain.indirect_unmapped";
+      return chain;
+    }
+    const auto field = [&](int offset, int bytes) {
+      std::uint64_t number = 0;
+      for (int i = bytes; i-- > 0;) number = number << 8 | raw[offset + i];
+      return number;
+    };
+    const auto address = field(0, 8);
+    const auto length = field(8, 4);
+    const auto flags = field(12, 2);
+    const auto next = field(14, 2);
+    if (flags & 4) {
+      if (!setup_.indirect)
+        chain.fault = "chain.indirect_not_negotiated";
+      else if (inside_indirect)
+        chain.fault = "chain.indirect_nested";
+      else if (flags & 1)
+        chain.fault = "chain.indirect_with_next";
+      else if (length == 0 || length % 16 != 0)
+        chain.fault = "chain.indirect_length";
+      if (!chain.fault.empty()) return chain;
+      inside_indirect = true;
+      table = address;
+      entries = length / 16;
+      index = 0;
+      continue;
+    }
+    ++visited;
+    if (flags & 2) {
+      writable_seen = true;
+    } else if (writable_seen) {
+      chain.fault = "chain.readable_after_writable";
+      return chain;
+    }
+    total += length;
+    if (total > 0x100000000) {
+      chain.fault = "chain.total_length";
+      return chain;
+    }
+    if (length != 0) (flags & 2 ? chain.writable : chain.readable).push_back({address, length});
+    if (!(flags & 1)) return chain;
+    if (next >= entries) {
+      chain.fault = "chain.next_index";
+      return chain;
+    }
+    index = next;
+  }
+  chain.fault = "chain.too_long";
+  return chain;
+}
+
+void QueueModel::give_back(const ModelChain& chain, std::uint32_t written) {
+  const ModelMemory memory(*memory_);
+  const auto element = setup_.used + 4 + 8 * (next_used_ % setup_.size);
+  memory.put_number(element, 4, chain.head);
+  memory.put_number(element + 4, 4, written);
+  ++next_used_;
+  memory.put_number(setup_.used + 2, 2, next_used_);
+  in_flight_.erase(chain.head);
+  ++used_since_asked_;
+}
+
+bool QueueModel::needs_notification() {
+  if (!active_ || used_since_asked_ == 0) return false;
+  const ModelMemory memory(*memory_);
+  const auto passed = std::exchange(used_since_asked_, 0);
+  if (!setup_.event_index) return (memory.number(setup_.avail, 2) & 1) == 0;
+  // More than a whole turn of the index has passed every event.
+  if (passed > 0xffff) return true;
+  const auto event =
+      static_cast<std::uint16_t>(memory.number(setup_.avail + 4 + 2 * setup_.size, 2));
+  // Walk over the entries that were used: was the one after which the driver wants to hear among
+  // them?
+  for (std::uint64_t back = 1; back <= passed; ++back)
+    if (static_cast<std::uint16_t>(next_used_ - back) == event) return true;
+  return false;
+}
+
+bool QueueModel::enable_kicks() {
+  if (!active_ || !broken_.empty()) return false;
+  const ModelMemory memory(*memory_);
+  if (setup_.event_index)
+    memory.put_number(setup_.used + 4 + 8 * setup_.size, 2, next_avail_);
+  else
+    memory.put_number(setup_.used, 2, 0);
+  return memory.number(setup_.avail + 2, 2) != next_avail_;
+}
+
+void QueueModel::disable_kicks() {
+  if (active_ && !setup_.event_index) ModelMemory(*memory_).put_number(setup_.used, 2, 1);
+}
+
+}  // namespace guestproof::testing

@@ -1,0 +1,120 @@
+// A second opinion on the split virtqueue: a naive device side written from virtio 1.3 §2.7 and
+// from the policies that the headers in virtio/queue/ state, for comparison. It shares no code with
+// them: only guest memory's bytes.
+//
+// It is slow and obvious on purpose. Where it and the library differ, one of them is wrong.
+//
+// Thread-safety: none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "guestproof/testing/watched_memory.h"
+
+namespace guestproof::testing {
+
+/// Bytes of guest memory for models: whole reads and writes, no errors but "not all of it is
+/// there".
+class ModelMemory {
+ public:
+  explicit ModelMemory(const WatchedMemory& memory) : memory_(&memory) {}
+
+  /// Reads up to out.size() bytes; how many could be read before the first that is not in memory.
+  std::size_t read(std::uint64_t address, std::span<std::uint8_t> out) const;
+  /// Writes up to in.size() bytes; how many could be written.
+  std::size_t write(std::uint64_t address, std::span<const std::uint8_t> in) const;
+  /// A little-endian number of 1 to 8 bytes. REQUIRES: in memory.
+  [[nodiscard]] std::uint64_t number(std::uint64_t address, std::size_t bytes) const;
+  void put_number(std::uint64_t address, std::size_t bytes, std::uint64_t number) const;
+  /// How many of `bytes` bytes lie in (writable) memory before the first that does not.
+  [[nodiscard]] std::uint64_t reachable(std::uint64_t address, std::uint64_t bytes,
+                                        bool writable) const;
+
+ private:
+  const WatchedMemory* memory_;
+};
+
+struct ModelPiece {
+  std::uint64_t address = 0;
+  std::uint64_t length = 0;
+};
+
+struct ModelChain {
+  std::uint16_t head = 0;
+  std::string fault;  // the name of the ChainError, empty for a good chain
+  std::vector<ModelPiece> readable;
+  std::vector<ModelPiece> writable;
+
+  [[nodiscard]] std::uint64_t readable_bytes() const { return sum(readable); }
+  [[nodiscard]] std::uint64_t writable_bytes() const { return sum(writable); }
+
+  /// Bytes [from, from + out.size()) of the readable part; how many could be read.
+  std::size_t read(const ModelMemory& memory, std::uint64_t from,
+                   std::span<std::uint8_t> out) const;
+  /// Bytes [from, from + in.size()) of the writable part; how many could be written.
+  std::size_t write(const ModelMemory& memory, std::uint64_t from,
+                    std::span<const std::uint8_t> in) const;
+
+ private:
+  static std::uint64_t sum(const std::vector<ModelPiece>& pieces);
+};
+
+struct ModelQueueSetup {
+  std::uint16_t size = 0;
+  std::uint64_t desc = 0;
+  std::uint64_t avail = 0;
+  std::uint64_t used = 0;
+  bool event_index = false;
+  bool indirect = false;
+};
+
+class QueueModel {
+ public:
+  /// Why a setup cannot be activated (the name of the QueueConfigError); empty when it can.
+  [[nodiscard]] static std::string refusal(const WatchedMemory& memory,
+                                           const ModelQueueSetup& setup, std::uint16_t max_size);
+
+  /// REQUIRES: refusal() is empty.
+  void activate(const WatchedMemory& memory, const ModelQueueSetup& setup);
+  void reset();
+  /// Starts from saved bytes (the layout in virtio/queue/state.h) when they are a valid state of a
+  /// queue with this maximum size and these features; false, and the model is inactive, when they
+  /// are not.
+  [[nodiscard]] bool restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
+                             std::uint16_t max_size, bool event_index, bool indirect);
+
+  [[nodiscard]] bool active() const { return active_; }
+  /// The name of the QueueError that broke the queue; empty while it works.
+  [[nodiscard]] const std::string& broken() const { return broken_; }
+  [[nodiscard]] const ModelQueueSetup& setup() const { return setup_; }
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  /// How far the available index is ahead of what was taken, as it stands in memory now.
+  [[nodiscard]] std::uint16_t distance() const;
+
+  [[nodiscard]] std::optional<ModelChain> take();
+  void give_back(const ModelChain& chain, std::uint32_t written);
+  [[nodiscard]] bool needs_notification();
+  [[nodiscard]] bool enable_kicks();
+  void disable_kicks();
+
+ private:
+  [[nodiscard]] ModelChain walk(std::uint16_t head) const;
+  void break_it(std::string why) { broken_ = std::move(why); }
+
+  const WatchedMemory* memory_ = nullptr;
+  ModelQueueSetup setup_;
+  bool active_ = false;
+  std::string broken_;
+  std::uint16_t next_avail_ = 0;
+  std::uint16_t seen_ = 0;
+  std::uint16_t next_used_ = 0;
+  std::uint64_t used_since_asked_ = 0;
+  std::set<std::uint16_t> in_flight_;
+};
+
+}  // namespace guestproof::testing
