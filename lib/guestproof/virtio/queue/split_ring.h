@@ -99,8 +99,8 @@ class SplitRing {
       return refuse();
     if (next_avail_ == seen_avail_ && !see_more())
       return broken_ ? refuse() : Result<ChainRecord*>(nullptr);
-    const auto head = areas_.available_ring.template load<le16>(kAvailRingOffset +
-                                                                2 * (next_avail_ & (size_ - 1)));
+    const auto head = areas_.available_ring.template load<le16>(
+        kAvailRingOffset + sizeof(le16) * (next_avail_ & (size_ - 1)));
     if (!claim(head)) [[unlikely]]
       return refuse();
     ++next_avail_;
