@@ -1,0 +1,82 @@
+"""Run one input, once or a few times, in a fuzz binary, and read what came of it."""
+
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from guestproof_dev import crash
+from guestproof_dev.fuzz import leash
+from guestproof_dev.fuzz.libfuzzer import ENVIRONMENT, limits
+
+# The rule for a unit under a sanitizer; a run that exceeds it each time is a finding.
+SLOW_MILLISECONDS = 100
+_EXECUTED = re.compile(r"^Executed .* in (\d+) ms$", re.MULTILINE)
+
+
+@dataclass
+class Outcome:
+    log: str
+    report: crash.Report | None = None
+    milliseconds: list[int] = field(default_factory=list)
+    finished: bool = True  # False when we ran out of patience and ended it
+
+    def slow(self) -> crash.Report | None:
+        """The fastest of several runs counts: a busy machine makes any single one slow."""
+        if self.report or not self.milliseconds or min(self.milliseconds) <= SLOW_MILLISECONDS:
+            return None
+        return crash.Report("slow", "slow unit",
+                            f"one execution takes {min(self.milliseconds)} ms; the limit is {SLOW_MILLISECONDS} ms")
+
+
+class Bench:
+    """A place to run inputs: a folder for what the binaries leave behind, and the run they belong to."""
+
+    def __init__(self, folder: Path, run: Path, unit_timeout: int):
+        self.folder = folder
+        self._run = run
+        self._unit_timeout = unit_timeout
+
+    def execute(self, binary: Path, path: Path, times: int = 1, patience: float = 120.0) -> Outcome:
+        flags = [*limits(self._unit_timeout), f"-artifact_prefix={self.folder}/again-"]
+        log, code = self.run([binary, *flags, *[path] * times], patience)
+        report = crash.read(log)
+        if code not in (0, None) and not report:
+            report = crash.Report("crash", f"exit code {code}", f"the program ended with exit code {code}")
+        return Outcome(log, report, [int(each) for each in _EXECUTED.findall(log)], code is not None)
+
+    def minimise(self, binary: Path, path: Path, patience: float) -> bytes:
+        """The smallest input that still breaks something, perhaps something else; empty when there is none."""
+        smaller = self.folder / "smaller"
+        smaller.unlink(missing_ok=True)
+        # One step ends after this long without success; the whole is ended by our patience.
+        step = max(1, int(patience / 3))
+        self.run([binary, "-minimize_crash=1", f"-max_total_time={step}", f"-exact_artifact_path={smaller}",
+                  *limits(self._unit_timeout), path], patience)
+        return smaller.read_bytes() if smaller.exists() else b""
+
+    def run(self, command: list, patience: float) -> tuple[str, int | None]:
+        """Output and exit code; no exit code when it took too long."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name, output = f"bench-{self.folder.name}", self.folder / "log"
+        with open(output, "wb") as log:
+            process = leash.start(command, self._run, name, ENVIRONMENT, stdout=log, stderr=log, cwd=self.folder)
+        try:
+            code = process.wait(patience)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            leash.kill(process)
+            leash.sweep(self._run, name)
+        return output.read_text(errors="replace"), code
+
+
+class Clock:
+    """Time that is left until a deadline, which may be moved."""
+
+    def __init__(self):
+        self.deadline = float("inf")
+
+    def left(self, at_most: float) -> float:
+        return max(0.0, min(at_most, self.deadline - time.monotonic()))
