@@ -20,11 +20,11 @@ namespace guestproof::virtio::block {
 using testing::BufferSpec;
 using Bytes = std::vector<std::byte>;
 
-constexpr GuestAddress kRings{0x0};
-constexpr GuestAddress kReadable{0xff00};   // runs over the border of two regions that touch
-constexpr GuestAddress kWritable{0x1ff00};  // as well
-constexpr GuestAddress kReadOnly{0x40000};
-constexpr GuestAddress kNowhere{0x80000};
+inline constexpr GuestAddress kRings{0x0};
+inline constexpr GuestAddress kReadable{0xff00};   // runs over the border of two regions that touch
+inline constexpr GuestAddress kWritable{0x1ff00};  // as well
+inline constexpr GuestAddress kReadOnly{0x40000};
+inline constexpr GuestAddress kNowhere{0x80000};
 
 /// Where the driver cuts. `first` bytes of a direction are the header or the writable data.
 enum class Cut : std::uint8_t {
@@ -34,7 +34,8 @@ enum class Cut : std::uint8_t {
   kMisfit,    // 3 bytes before the border between header and data, and between data and status
   kEmpty,     // as kSeparate, with descriptors of length 0 in between
 };
-constexpr std::array kCuts{Cut::kSeparate, Cut::kJoined, Cut::kSevens, Cut::kMisfit, Cut::kEmpty};
+inline constexpr std::array kCuts{Cut::kSeparate, Cut::kJoined, Cut::kSevens, Cut::kMisfit,
+                                  Cut::kEmpty};
 
 inline std::string name_of(Cut cut) {
   constexpr std::array kNames{"separate", "joined", "sevens", "misfit", "empty"};

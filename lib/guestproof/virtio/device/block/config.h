@@ -42,9 +42,9 @@ struct Config {
 
   std::uint32_t size_max = 0;  // counts with VIRTIO_BLK_F_SIZE_MAX
   std::uint32_t seg_max = 0;   // counts with VIRTIO_BLK_F_SEG_MAX
-  SegmentLimits discard;
-  SegmentLimits write_zeroes;
-  SegmentLimits secure_erase;
+  SegmentLimits discard{};
+  SegmentLimits write_zeroes{};
+  SegmentLimits secure_erase{};
   bool write_zeroes_may_unmap = false;
 
   [[nodiscard]] constexpr bool has(unsigned feature) const {

@@ -92,15 +92,14 @@ Result<void> FileBackend::secure_erase(std::uint64_t offset, std::uint64_t lengt
 
 Result<void> FileBackend::overwrite(std::uint64_t offset, std::uint64_t length) {
   static constexpr std::array<std::byte, 65536> kZeroes{};
-  while (length != 0) {
+  for (std::uint64_t done = 0; done != length;) {
     // SAFETY: write_at() only reads through the iovec.
     const ::iovec part{const_cast<std::byte*>(kZeroes.data()),
-                       std::min<std::uint64_t>(length, kZeroes.size())};
-    const auto put = write_at(std::span(&part, 1), offset);
+                       std::min<std::uint64_t>(length - done, kZeroes.size())};
+    const auto put = write_at(std::span(&part, 1), offset + done);
     if (!put) return std::unexpected(put.error());
-    if (*put == 0) return fail(BlockError::kNoProgress, 0, length);
-    offset += *put;
-    length -= *put;
+    if (*put == 0) return fail(BlockError::kNoProgress, done, length);
+    done += *put;
   }
   return {};
 }

@@ -1,0 +1,572 @@
+#include "guestproof/virtio/device/block/device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <climits>
+
+#include "block_fixture.h"
+#include "guestproof/testing/memory_backend.h"
+#include "guestproof/virtio/queue/shared_queue.h"
+
+namespace guestproof::virtio::block {
+namespace {
+
+using testing::MemoryBackend;
+using Call = MemoryBackend::Call;
+using Record = MemoryBackend::Record;
+using Segment = VirtioBlkDiscardWriteZeroes;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class DeviceTest : public BlockFixture {
+ protected:
+  DeviceTest() {
+    const auto contents = pattern(storage.size(), 42);
+    std::ranges::copy(contents, storage.bytes().begin());
+  }
+
+  /// Serves the chain that was sent last; the driver has it back then.
+  Outcome serve() {
+    auto device = Device::create(config, storage);
+    EXPECT_TRUE(device);
+    auto popped = queue.pop();
+    EXPECT_TRUE(popped && *popped);
+    const auto outcome = device->serve(std::move(**popped));
+    EXPECT_TRUE(outcome);
+    const auto used = driver.take_used();
+    EXPECT_TRUE(used);
+    EXPECT_EQ(used->id, head_);
+    EXPECT_EQ(used->len, outcome->used);
+    return *outcome;
+  }
+
+  Bytes sectors(std::uint64_t first, std::uint64_t count) {
+    const auto part = storage.bytes().subspan(first * 512, count * 512);
+    return {part.begin(), part.end()};
+  }
+  static Bytes with_status(Bytes data, std::uint8_t status) {
+    data.push_back(static_cast<std::byte>(status));
+    return data;
+  }
+  static Bytes segments(std::initializer_list<Segment> list) {
+    Bytes bytes;
+    for (const auto& segment : list) bytes = joined(std::move(bytes), bytes_of(segment));
+    return bytes;
+  }
+
+  MemoryBackend storage{64 * 512};
+};
+
+Error io_error(SystemError call) { return {call, EIO}; }
+
+// Every type, in every cut.
+
+class DeviceCutTest : public DeviceTest, public ::testing::WithParamInterface<Cut> {};
+INSTANTIATE_TEST_SUITE_P(Cuts, DeviceCutTest, ::testing::ValuesIn(kCuts),
+                         [](const auto& test) { return name_of(test.param); });
+
+TEST_P(DeviceCutTest, In) {
+  send(header(VIRTIO_BLK_T_IN, 7), 1024, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.type, VIRTIO_BLK_T_IN);
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.error, std::nullopt);
+  EXPECT_EQ(outcome.bytes, 1024u);
+  EXPECT_EQ(outcome.used, 1025u);
+  EXPECT_EQ(room(), with_status(sectors(7, 2), VIRTIO_BLK_S_OK));
+}
+
+TEST_P(DeviceCutTest, Out) {
+  const auto before = sectors(0, 64);
+  send(joined(header(VIRTIO_BLK_T_OUT, 62), pattern(1024)), 0, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.bytes, 1024u);
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_EQ(room(), with_status({}, VIRTIO_BLK_S_OK));
+  EXPECT_EQ(sectors(62, 2), pattern(1024));
+  EXPECT_EQ(sectors(0, 62), Bytes(before.begin(), before.begin() + 62 * 512));
+}
+
+TEST_P(DeviceCutTest, Flush) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kFlush}));
+}
+
+TEST_P(DeviceCutTest, FlushLeavesWritableDataAlone) {
+  send(header(VIRTIO_BLK_T_FLUSH), 30, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 0u);
+  EXPECT_EQ(room(), with_status(Bytes(30, std::byte{0xee}), VIRTIO_BLK_S_OK));
+}
+
+TEST_P(DeviceCutTest, GetId) {
+  send(header(VIRTIO_BLK_T_GET_ID), 20, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 21u);
+  EXPECT_EQ(room(), with_status(bytes_of(device_id("a serial number")), VIRTIO_BLK_S_OK));
+}
+
+TEST_P(DeviceCutTest, Discard) {
+  send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{1, 8, 0}, {60, 4, 0}, {64, 0, 0}})), 0,
+       GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.bytes, 12u * 512);
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kDiscard, 512, 4096},
+                                           Record{Call::kDiscard, 60 * 512, 2048}));
+}
+
+TEST_P(DeviceCutTest, WriteZeroes) {
+  config.write_zeroes_may_unmap = true;
+  send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{0, 1, 0}, {2, 1, 1}})), 0, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_THAT(storage.calls(),
+              ElementsAre(Record{Call::kZero, 0, 512}, Record{Call::kZeroUnmap, 1024, 512}));
+}
+
+TEST_P(DeviceCutTest, SecureErase) {
+  send(joined(header(VIRTIO_BLK_T_SECURE_ERASE), segments({{9, 10, 0}})), 0, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kErase, 9 * 512, 5120}));
+}
+
+TEST_P(DeviceCutTest, UnsupportedTypeWithoutData) {
+  send(header(99), 0, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.type, 99u);
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_UNSUPP);
+  EXPECT_EQ(outcome.error, Error(BlockError::kUnsupportedType, 99));
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_EQ(room(), with_status({}, VIRTIO_BLK_S_UNSUPP));
+}
+
+TEST_P(DeviceCutTest, RefusedRequestWritesItsStatusAlone) {
+  send(header(VIRTIO_BLK_T_IN, 64), 512, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(BlockError::kBeyondCapacity, 64, 64));
+  EXPECT_EQ(outcome.used, 0u);
+  EXPECT_EQ(room(), with_status(Bytes(512, std::byte{0xee}), VIRTIO_BLK_S_IOERR));
+  EXPECT_THAT(storage.calls(), IsEmpty());
+}
+
+TEST_P(DeviceCutTest, EveryByteIsFetchedOnce) {
+  send(joined(header(VIRTIO_BLK_T_OUT, 1), pattern(512)), 0, GetParam());
+  auto device = Device::create(config, storage);
+  auto popped = queue.pop();
+  memory.clear_log();
+  storage.limit_transfers(100);
+  ASSERT_TRUE(device->serve(std::move(**popped)));
+  std::uint64_t fetched = 0;
+  for (const auto& fetch : memory.fetches()) fetched += fetch.length;
+  EXPECT_EQ(fetched, 16u + 512u);
+}
+
+TEST_P(DeviceCutTest, SegmentsAreFetchedOnce) {
+  send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{1, 1, 0}, {2, 2, 0}})), 0, GetParam());
+  for (std::uint64_t i = 0; i < 100; ++i)
+    memory.add_race({GuestAddress(kReadable.raw() + i), 2, std::byte{0xff}});
+  EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
+  EXPECT_THAT(storage.calls(),
+              ElementsAre(Record{Call::kDiscard, 512, 512}, Record{Call::kDiscard, 1024, 1024}));
+}
+
+TEST_P(DeviceCutTest, ShortReadsGoOn) {
+  storage.limit_transfers(100);
+  send(header(VIRTIO_BLK_T_IN, 7), 1024, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 1025u);
+  EXPECT_EQ(room(), with_status(sectors(7, 2), VIRTIO_BLK_S_OK));
+  EXPECT_EQ(storage.calls().size(), 11u);
+}
+
+TEST_P(DeviceCutTest, ShortWritesGoOn) {
+  storage.limit_transfers(1);
+  send(joined(header(VIRTIO_BLK_T_OUT, 7), pattern(512)), 0, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.bytes, 512u);
+  EXPECT_EQ(sectors(7, 1), pattern(512));
+  EXPECT_EQ(storage.calls().size(), 512u);
+}
+
+TEST_P(DeviceCutTest, FailedReadIsFilledWithZeroes) {
+  storage.limit_transfers(100);
+  storage.fail_after(3, io_error(SystemError::kRead));
+  send(header(VIRTIO_BLK_T_IN, 7), 1024, GetParam());
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, io_error(SystemError::kRead));
+  EXPECT_EQ(outcome.bytes, 300u);
+  EXPECT_EQ(outcome.used, 1025u);
+  auto expected = sectors(7, 2);
+  std::fill(expected.begin() + 300, expected.end(), std::byte{0});
+  EXPECT_EQ(room(), with_status(expected, VIRTIO_BLK_S_IOERR));
+}
+
+// Failures.
+
+TEST_F(DeviceTest, ReadWhereTheStorageEnds) {
+  storage.end_at(7 * 512 + 700);
+  send(header(VIRTIO_BLK_T_IN, 7), 1024);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(BlockError::kNoProgress, 700, 1024));
+  EXPECT_EQ(outcome.used, 1025u);
+  auto expected = sectors(7, 2);
+  std::fill(expected.begin() + 700, expected.end(), std::byte{0});
+  EXPECT_EQ(room(), with_status(expected, VIRTIO_BLK_S_IOERR));
+}
+
+TEST_F(DeviceTest, WriteWhereTheStorageEnds) {
+  storage.end_at(7 * 512);
+  send(joined(header(VIRTIO_BLK_T_OUT, 6), pattern(1024)), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(BlockError::kNoProgress, 512, 1024));
+  EXPECT_EQ(outcome.bytes, 512u);
+  EXPECT_EQ(outcome.used, 1u);
+}
+
+TEST_F(DeviceTest, FullDisk) {
+  storage.fail_after(0, Error(SystemError::kWrite, ENOSPC));
+  send(joined(header(VIRTIO_BLK_T_OUT), pattern(512)), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(SystemError::kWrite, ENOSPC));
+  EXPECT_EQ(outcome.error->message(), "writing failed: No space left on device");
+  EXPECT_EQ(room(), with_status({}, VIRTIO_BLK_S_IOERR));
+}
+
+TEST_F(DeviceTest, FailedFlush) {
+  storage.fail_after(0, io_error(SystemError::kSync));
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, io_error(SystemError::kSync));
+}
+
+TEST_F(DeviceTest, SecondSegmentFails) {
+  storage.fail_after(1, io_error(SystemError::kAllocate));
+  send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{0, 1, 0}, {1, 2, 0}, {3, 3, 0}})), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, io_error(SystemError::kAllocate));
+  EXPECT_EQ(outcome.bytes, 512u);
+  EXPECT_EQ(storage.calls().size(), 2u);
+}
+
+TEST_F(DeviceTest, NothingIsDoneWhenTheSecondSegmentIsBad) {
+  const auto before = sectors(0, 64);
+  send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{0, 1, 0}, {63, 2, 0}})), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(BlockError::kBeyondCapacity, 63, 64));
+  EXPECT_THAT(storage.calls(), IsEmpty());
+  EXPECT_EQ(sectors(0, 64), before);
+}
+
+TEST_F(DeviceTest, UnknownSegmentFlag) {
+  send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{0, 1, 1}})), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_UNSUPP);
+  EXPECT_EQ(outcome.error, Error(BlockError::kSegmentFlags, 1, 0));
+  EXPECT_EQ(outcome.used, 1u);
+}
+
+TEST_F(DeviceTest, UnmapIsIgnoredWhereTheDeviceMayNot) {
+  send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{2, 1, 1}})), 0);
+  EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
+  EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kZero, 1024, 512}));
+}
+
+TEST_F(DeviceTest, ReadOnlyDeviceIsNotWritten) {
+  config.read_only = true;
+  const auto before = sectors(0, 64);
+  send(joined(header(VIRTIO_BLK_T_OUT), pattern(512)), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(sectors(0, 64), before);
+}
+
+// Write-through.
+
+class WriteThroughTest : public DeviceTest {
+ protected:
+  WriteThroughTest() { config.features &= ~(std::uint64_t{1} << VIRTIO_BLK_F_FLUSH); }
+};
+
+TEST_F(WriteThroughTest, WritesAreStableBeforeTheyAreAnswered) {
+  send(joined(header(VIRTIO_BLK_T_OUT, 5), pattern(512)), 0);
+  EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
+  EXPECT_THAT(storage.calls(),
+              ElementsAre(Record{Call::kWrite, 5 * 512, 512}, Record{Call::kFlush}));
+}
+
+TEST_F(WriteThroughTest, SegmentsAsWell) {
+  send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{0, 1, 0}, {1, 1, 0}})), 0);
+  EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
+  EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kZero, 0, 512},
+                                           Record{Call::kZero, 512, 512}, Record{Call::kFlush}));
+}
+
+TEST_F(WriteThroughTest, FailedFlushFailsTheWrite) {
+  storage.fail_after(1, io_error(SystemError::kSync));
+  send(joined(header(VIRTIO_BLK_T_OUT, 5), pattern(512)), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, io_error(SystemError::kSync));
+  EXPECT_EQ(outcome.bytes, 512u);
+}
+
+TEST_F(WriteThroughTest, ReadsAreNotFlushed) {
+  send(header(VIRTIO_BLK_T_IN), 512);
+  EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(storage.calls().size(), 1u);
+}
+
+// Addresses outside guest memory.
+
+class BadAddressTest : public DeviceTest {
+ protected:
+  /// A request whose status byte lies alone at kWritable.
+  Outcome serve_buffers(const Bytes& request, std::vector<BufferSpec> buffers) {
+    put(kReadable, request);
+    buffers.push_back({kWritable, 1, true});
+    send_buffers(buffers);
+    return serve();
+  }
+  std::uint8_t status() { return byte_at(kWritable); }
+};
+
+TEST_F(BadAddressTest, InFillsTheFrontWithZeroes) {
+  put(GuestAddress(0x8000), Bytes(300, std::byte{0xee}));
+  const auto outcome = serve_buffers(
+      header(VIRTIO_BLK_T_IN),
+      {{kReadable, 16, false}, {GuestAddress(0x8000), 200, true}, {kNowhere, 312, true}});
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(MemoryError::kUnmapped, kNowhere.raw(), 312));
+  EXPECT_EQ(outcome.bytes, 0u);
+  EXPECT_EQ(outcome.used, 200u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(byte_at(GuestAddress(0x8000 + 199)), 0);
+  EXPECT_EQ(byte_at(GuestAddress(0x8000 + 200)), 0xee);
+  EXPECT_THAT(storage.calls(), IsEmpty());
+}
+
+TEST_F(BadAddressTest, InToReadOnlyMemory) {
+  const auto outcome =
+      serve_buffers(header(VIRTIO_BLK_T_IN), {{kReadable, 16, false}, {kReadOnly, 512, true}});
+  EXPECT_EQ(outcome.error, MemoryError::kReadOnly);
+  EXPECT_EQ(outcome.used, 0u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(byte_at(kReadOnly), 0);
+}
+
+TEST_F(BadAddressTest, InAcrossTheEndOfMemory) {
+  const auto outcome = serve_buffers(header(VIRTIO_BLK_T_IN),
+                                     {{kReadable, 16, false}, {GuestAddress(0x2ff00), 512, true}});
+  EXPECT_EQ(outcome.error, Error(MemoryError::kUnmapped, 0x30000, 256));
+  EXPECT_EQ(outcome.used, 256u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+}
+
+TEST_F(BadAddressTest, OutWritesNothing) {
+  const auto before = sectors(0, 64);
+  const auto outcome = serve_buffers(header(VIRTIO_BLK_T_OUT),
+                                     {{kReadable, 16 + 500, false}, {kNowhere, 12, false}});
+  EXPECT_EQ(outcome.error, Error(MemoryError::kUnmapped, kNowhere.raw(), 12));
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+  EXPECT_THAT(storage.calls(), IsEmpty());
+  EXPECT_EQ(sectors(0, 64), before);
+}
+
+TEST_F(BadAddressTest, OutFromReadOnlyMemory) {
+  const auto outcome =
+      serve_buffers(header(VIRTIO_BLK_T_OUT), {{kReadable, 16, false}, {kReadOnly, 512, false}});
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(sectors(0, 1), Bytes(512));
+}
+
+TEST_F(BadAddressTest, GetIdInPart) {
+  const auto outcome = serve_buffers(
+      header(VIRTIO_BLK_T_GET_ID),
+      {{kReadable, 16, false}, {GuestAddress(0x8000), 5, true}, {kNowhere, 15, true}});
+  EXPECT_EQ(outcome.error, MemoryError::kUnmapped);
+  EXPECT_EQ(outcome.used, 5u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(byte_at(GuestAddress(0x8000)), 'a');
+}
+
+TEST_F(BadAddressTest, Segments) {
+  const auto outcome = serve_buffers(joined(header(VIRTIO_BLK_T_DISCARD), segments({{0, 1, 0}})),
+                                     {{kReadable, 32, false}, {kNowhere, 16, false}});
+  EXPECT_EQ(outcome.error, Error(MemoryError::kUnmapped, kNowhere.raw(), 16));
+  EXPECT_EQ(outcome.used, 1u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+  EXPECT_THAT(storage.calls(), IsEmpty());
+}
+
+TEST_F(BadAddressTest, HeaderWithWritableData) {
+  const auto outcome = serve_buffers({}, {{kNowhere, 16, false}, {GuestAddress(0x8000), 4, true}});
+  EXPECT_EQ(outcome.type, std::nullopt);
+  EXPECT_EQ(outcome.error, MemoryError::kUnmapped);
+  EXPECT_EQ(outcome.used, 0u);
+  EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
+}
+
+TEST_F(DeviceTest, NothingIsExecutedWithoutAPlaceForTheStatus) {
+  put(kReadable, header(VIRTIO_BLK_T_OUT));
+  send_buffers({{kReadable, 16 + 512, false}, {kNowhere, 1, true}});
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, std::nullopt);
+  EXPECT_EQ(outcome.error, MemoryError::kUnmapped);
+  EXPECT_EQ(outcome.used, 0u);
+  EXPECT_THAT(storage.calls(), IsEmpty());
+}
+
+TEST_F(DeviceTest, MalformedChainIsReturned) {
+  send_buffers({{kWritable, 1, true}, {kReadable, 16, false}});
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.error, ChainError::kReadableAfterWritable);
+  EXPECT_EQ(outcome.used, 0u);
+}
+
+// 2^32 writable bytes: the largest chain there is, too long for a 32-bit used length.
+TEST_F(DeviceTest, LargestChain) {
+  send_buffers(
+      {{kWritable, 0x80000000, true}, {kWritable, 0x7fffffff, true}, {kWritable, 1, true}});
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.error, Error(BlockError::kHeaderTooShort, 0, 16));
+  EXPECT_EQ(outcome.used, 0u);
+  EXPECT_EQ(byte_at(kWritable), VIRTIO_BLK_S_IOERR);
+}
+
+TEST_F(DeviceTest, MoreBuffersThanOneSystemCallTakes) {
+  testing::Driver<testing::WatchedMemory::GuestView> many(guest,
+                                                          testing::QueueLayout::at(kRings, 2048));
+  ASSERT_TRUE(queue.activate(memory, many.layout().config(), {}));
+  put(kReadable, header(VIRTIO_BLK_T_IN, 3));
+  std::vector<BufferSpec> buffers{{kReadable, 16, false}};
+  for (std::uint64_t i = 0; i < 1536; ++i)
+    buffers.push_back({GuestAddress(kWritable.raw() + 2 * i), 1, true});
+  buffers.push_back({GuestAddress(0x2f000), 1, true});
+  many.add_chain(buffers);
+  auto device = Device::create(config, storage);
+  auto popped = queue.pop();
+
+  const auto outcome = device->serve(std::move(**popped));
+
+  EXPECT_EQ(outcome->status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome->used, 1537u);
+  EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kRead, 3 * 512, IOV_MAX},
+                                           Record{Call::kRead, 3 * 512 + IOV_MAX, 1536 - IOV_MAX}));
+  EXPECT_EQ(byte_at(GuestAddress(kWritable.raw() + 2 * 1535)),
+            std::to_integer<int>(storage.bytes()[3 * 512 + 1535]));
+}
+
+TEST_F(DeviceTest, ResetBetweenTakingAndAnswering) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  auto device = Device::create(config, storage);
+  auto popped = queue.pop();
+  queue.reset();
+  const auto outcome = device->serve(std::move(**popped));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(), QueueError::kStaleChain);
+}
+
+// The device loop.
+
+TEST_F(DeviceTest, ProcessServesAllThatIsThere) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  send(header(99), 0);
+  send_buffers({{kReadable, 16, false}});
+  auto device = Device::create(config, storage);
+  std::vector<std::optional<std::uint8_t>> statuses;
+
+  const auto notify =
+      device->process(queue, [&](const Outcome& outcome) { statuses.push_back(outcome.status); });
+
+  ASSERT_TRUE(notify);
+  EXPECT_TRUE(*notify);
+  EXPECT_EQ(driver.used_index(), 3u);
+  EXPECT_THAT(statuses, ElementsAre(VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_UNSUPP, std::nullopt));
+}
+
+TEST_F(DeviceTest, ProcessAsksForKicksAgain) {
+  auto device = Device::create(config, storage);
+  const auto notify = device->process(queue);
+  ASSERT_TRUE(notify);
+  EXPECT_FALSE(*notify);
+  EXPECT_EQ(driver.used_flags(), 0u);
+}
+
+TEST_F(DeviceTest, ProcessSeesWhatComesWhileItServes) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  auto device = Device::create(config, storage);
+  unsigned served = 0;
+  const auto notify = device->process(queue, [&](const Outcome&) {
+    EXPECT_EQ(driver.used_flags(), VIRTQ_USED_F_NO_NOTIFY);
+    if (++served == 1) send(header(VIRTIO_BLK_T_FLUSH), 0);
+  });
+  ASSERT_TRUE(notify);
+  EXPECT_EQ(served, 2u);
+}
+
+TEST_F(DeviceTest, ProcessReportsABrokenQueue) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  driver.publish(5000);
+  auto device = Device::create(config, storage);
+  const auto notify = device->process(queue);
+  ASSERT_FALSE(notify);
+  EXPECT_EQ(notify.error(), Error(QueueError::kHeadIndex, 5000, 1024));
+  EXPECT_EQ(driver.used_index(), 1u);
+}
+
+TEST_F(DeviceTest, ServesASharedQueue) {
+  SharedQueue<testing::WatchedMemory> shared;
+  ASSERT_TRUE(shared.activate(memory, driver.layout().config(), {}));
+  send(header(VIRTIO_BLK_T_IN, 1), 512);
+  auto device = Device::create(config, storage);
+  ASSERT_TRUE(device->process(shared));
+  EXPECT_EQ(room(), with_status(sectors(1, 1), VIRTIO_BLK_S_OK));
+}
+
+// Creation.
+
+TEST_F(DeviceTest, BackendTooSmall) {
+  config.capacity = 65;
+  EXPECT_EQ(Device::create(config, storage).error(),
+            Error(BlockConfigError::kBackendTooSmall, 64 * 512, 65 * 512));
+}
+
+TEST_F(DeviceTest, BackendReadOnly) {
+  storage.set_read_only();
+  EXPECT_EQ(Device::create(config, storage).error(), BlockConfigError::kBackendReadOnly);
+  config.read_only = true;
+  EXPECT_TRUE(Device::create(config, storage));
+}
+
+TEST_F(DeviceTest, BadConfiguration) {
+  config.capacity = kMaxCapacity + 1;
+  EXPECT_EQ(Device::create(config, storage).error(),
+            Error(BlockConfigError::kCapacity, kMaxCapacity + 1, kMaxCapacity));
+}
+
+}  // namespace
+}  // namespace guestproof::virtio::block

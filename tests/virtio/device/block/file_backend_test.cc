@@ -1,0 +1,347 @@
+#include "guestproof/virtio/device/block/file_backend.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+#include "block_fixture.h"
+#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/error.h"
+
+// The system calls of the back end, replaced for this program: they go to the kernel unless a test
+// says what they should answer.
+namespace {
+
+struct Planned {
+  int error = 0;        // errno, or
+  ::ssize_t limit = 0;  // how many bytes are moved at the most
+};
+
+/// What the next calls of one kind answer.
+struct Plan {
+  std::vector<Planned> next;
+  unsigned calls = 0;
+
+  /// True when the call is to fail; errno is set.
+  bool fails(::ssize_t& limit) {
+    ++calls;
+    if (next.empty()) return false;
+    const auto planned = next.front();
+    next.erase(next.begin());
+    if (planned.error == 0) limit = planned.limit;
+    errno = planned.error;
+    return planned.error != 0;
+  }
+};
+
+struct Plans {
+  Plan read, write, sync, allocate;
+  std::vector<int> modes;  // that fallocate() was called with
+};
+Plans plans;
+
+/// `parts` without what is behind their first `limit` bytes.
+std::vector<::iovec> cut(const ::iovec* parts, int count, ::ssize_t limit) {
+  std::vector<::iovec> front(parts, parts + count);
+  auto left = static_cast<std::size_t>(limit);
+  for (auto& part : front) {
+    part.iov_len = std::min(part.iov_len, left);
+    left -= part.iov_len;
+  }
+  return front;
+}
+
+::ssize_t vectored(Plan& plan, long number, int fd, const ::iovec* parts, int count,
+                   ::off_t offset) {
+  ::ssize_t limit = SSIZE_MAX;
+  if (plan.fails(limit)) return -1;
+  const auto front = cut(parts, count, limit);
+  return ::syscall(number, fd, front.data(), count, offset, 0);
+}
+
+}  // namespace
+
+extern "C" {
+::ssize_t preadv(int fd, const ::iovec* parts, int count, ::off_t offset) {
+  return vectored(plans.read, SYS_preadv, fd, parts, count, offset);
+}
+::ssize_t pwritev(int fd, const ::iovec* parts, int count, ::off_t offset) {
+  return vectored(plans.write, SYS_pwritev, fd, parts, count, offset);
+}
+int fdatasync(int fd) {
+  ::ssize_t unlimited = 0;
+  return plans.sync.fails(unlimited) ? -1 : static_cast<int>(::syscall(SYS_fdatasync, fd));
+}
+int fallocate(int fd, int mode, ::off_t offset, ::off_t length) {
+  plans.modes.push_back(mode);
+  ::ssize_t unlimited = 0;
+  return plans.allocate.fails(unlimited)
+             ? -1
+             : static_cast<int>(::syscall(SYS_fallocate, fd, mode, offset, length));
+}
+}
+
+namespace guestproof::virtio::block {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr std::size_t kSize = 64 * 512;
+
+Error system_error(SystemError call, int error) {
+  return {call, static_cast<std::uint64_t>(error)};
+}
+
+/// A file in the test's temporary folder; it has no name any more.
+Fd temporary_file() {
+  std::string name = ::testing::TempDir() + "file_backend_XXXXXX";
+  Fd file(::mkostemp(name.data(), O_CLOEXEC));
+  EXPECT_TRUE(file.valid()) << name;
+  EXPECT_EQ(::unlink(name.c_str()), 0);
+  return file;
+}
+Fd memory_file() { return Fd(::memfd_create("file_backend_test", MFD_CLOEXEC)); }
+
+class FileBackendTest : public ::testing::TestWithParam<Fd (*)()> {
+ protected:
+  void SetUp() override {
+    plans = {};
+    ASSERT_TRUE(file.valid());
+    const std::vector<char> contents(kSize, 'x');
+    ASSERT_EQ(::pwrite(file.get(), contents.data(), kSize, 0), static_cast<::ssize_t>(kSize));
+    auto created = FileBackend::create(file.duplicate().value());
+    ASSERT_TRUE(created);
+    backend.emplace(std::move(*created));
+  }
+
+  std::string contents(::off_t offset, std::size_t length) {
+    std::string text(length, '?');
+    text.resize(static_cast<std::size_t>(
+        std::max<::ssize_t>(0, ::pread(file.get(), text.data(), length, offset))));
+    return text;
+  }
+  Result<std::size_t> write(std::string text, std::uint64_t offset) {
+    const ::iovec part{text.data(), text.size()};
+    return backend->write_at(std::span(&part, 1), offset);
+  }
+
+  Fd file = GetParam()();
+  std::optional<FileBackend> backend;
+};
+INSTANTIATE_TEST_SUITE_P(Files, FileBackendTest, ::testing::Values(temporary_file, memory_file),
+                         [](const auto& test) {
+                           return test.param == temporary_file ? "disk" : "memory";
+                         });
+
+TEST_P(FileBackendTest, KnowsSizeAndMode) {
+  EXPECT_EQ(backend->size(), kSize);
+  EXPECT_FALSE(backend->read_only());
+}
+
+TEST_P(FileBackendTest, ReadsAndWritesParts) {
+  std::array<char, 3> front{'a', 'b', 'c'};
+  std::array<char, 2> back{'d', 'e'};
+  const std::array parts{::iovec{front.data(), 3}, ::iovec{back.data(), 2}};
+  EXPECT_EQ(backend->write_at(parts, 1000), 5u);
+  EXPECT_EQ(contents(999, 7), "xabcdex");
+  front = {};
+  back = {};
+  EXPECT_EQ(backend->read_at(parts, 1001), 5u);
+  EXPECT_EQ(std::string(front.data(), 3) + std::string(back.data(), 2), "bcdex");
+}
+
+TEST_P(FileBackendTest, ShortTransfersAreTold) {
+  plans.write.next = {{.limit = 2}};
+  EXPECT_EQ(write("abcd", 0), 2u);
+  EXPECT_EQ(contents(0, 4), "abxx");
+}
+
+TEST_P(FileBackendTest, ReadPastTheEndOfAFileThatShrank) {
+  ASSERT_EQ(::ftruncate(file.get(), 512), 0);
+  std::array<char, 8> room{};
+  const ::iovec part{room.data(), room.size()};
+  EXPECT_EQ(backend->read_at(std::span(&part, 1), 508), 4u);
+  EXPECT_EQ(backend->read_at(std::span(&part, 1), 512), 0u);
+}
+
+TEST_P(FileBackendTest, InterruptedCallsAreRetried) {
+  plans.read.next = plans.write.next = plans.sync.next = plans.allocate.next = {{EINTR}, {EINTR}};
+  std::array<char, 4> room{};
+  const ::iovec part{room.data(), room.size()};
+  EXPECT_EQ(write("abcd", 0), 4u);
+  EXPECT_EQ(backend->read_at(std::span(&part, 1), 0), 4u);
+  EXPECT_TRUE(backend->flush());
+  EXPECT_TRUE(backend->discard(512, 512));
+  EXPECT_EQ(plans.read.calls, 3u);
+  EXPECT_EQ(plans.write.calls, 3u);
+  EXPECT_EQ(plans.sync.calls, 3u);
+  EXPECT_EQ(plans.allocate.calls, 3u);
+}
+
+TEST_P(FileBackendTest, ErrorsCarryTheCallAndErrno) {
+  plans.read.next = plans.sync.next = {{EIO}};
+  plans.write.next = {{ENOSPC}};
+  plans.allocate.next = {{EIO}, {ENOSPC}};
+  const ::iovec part{};
+  EXPECT_EQ(backend->read_at(std::span(&part, 1), 0).error(),
+            system_error(SystemError::kRead, EIO));
+  EXPECT_EQ(write("a", 0).error(), system_error(SystemError::kWrite, ENOSPC));
+  EXPECT_EQ(backend->flush().error(), system_error(SystemError::kSync, EIO));
+  EXPECT_EQ(backend->discard(0, 512).error(), system_error(SystemError::kAllocate, EIO));
+  EXPECT_EQ(backend->write_zeroes(0, 512, true).error(),
+            system_error(SystemError::kAllocate, ENOSPC));
+}
+
+TEST_P(FileBackendTest, DiscardPunchesAHole) {
+  ASSERT_TRUE(backend->discard(4096, 8192));
+  EXPECT_THAT(plans.modes, ElementsAre(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE));
+  EXPECT_EQ(contents(4095, 1), "x");
+  EXPECT_EQ(contents(4096 + 8192, 1), "x");
+  EXPECT_EQ(plans.write.calls, 0u);
+}
+
+TEST_P(FileBackendTest, DiscardThatIsNotSupportedDoesNothing) {
+  plans.allocate.next = {{EOPNOTSUPP}};
+  EXPECT_TRUE(backend->discard(4096, 8192));
+  EXPECT_EQ(contents(4096, 8192), std::string(8192, 'x'));
+}
+
+TEST_P(FileBackendTest, WriteZeroesInPlace) {
+  ASSERT_TRUE(backend->write_zeroes(4096, 8192, false));
+  EXPECT_THAT(plans.modes, ElementsAre(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE));
+  EXPECT_EQ(contents(4095, 8194), "x" + std::string(8192, '\0') + "x");
+}
+
+TEST_P(FileBackendTest, WriteZeroesMayUnmap) {
+  ASSERT_TRUE(backend->write_zeroes(4096, 8192, true));
+  EXPECT_THAT(plans.modes, ElementsAre(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE));
+  EXPECT_EQ(contents(4095, 8194), "x" + std::string(8192, '\0') + "x");
+}
+
+TEST_P(FileBackendTest, WriteZeroesThatIsNotSupportedWrites) {
+  plans.allocate.next = {{EOPNOTSUPP}};
+  plans.write.next = {{.limit = 100}, {EINTR}};
+  ASSERT_TRUE(backend->write_zeroes(512, 1024, true));
+  EXPECT_EQ(contents(511, 1026), "x" + std::string(1024, '\0') + "x");
+  EXPECT_EQ(plans.write.calls, 3u);
+}
+
+TEST_P(FileBackendTest, WriteZeroesOnAFullDisk) {
+  plans.allocate.next = {{EOPNOTSUPP}};
+  plans.write.next = {{.limit = 100}, {ENOSPC}};
+  EXPECT_EQ(backend->write_zeroes(512, 1024, true).error(),
+            system_error(SystemError::kWrite, ENOSPC));
+}
+
+TEST_P(FileBackendTest, WriteZeroesThatWritesNothingEnds) {
+  plans.allocate.next = {{EOPNOTSUPP}};
+  plans.write.next = {{.limit = 24}, {.limit = 0}};
+  EXPECT_EQ(backend->write_zeroes(512, 1024, true).error(),
+            Error(BlockError::kNoProgress, 24, 1024));
+}
+
+TEST_P(FileBackendTest, SecureEraseOverwritesAndFlushes) {
+  ASSERT_TRUE(backend->secure_erase(512, 1024));
+  EXPECT_EQ(contents(511, 1026), "x" + std::string(1024, '\0') + "x");
+  EXPECT_EQ(plans.allocate.calls, 0u);
+  EXPECT_EQ(plans.sync.calls, 1u);
+}
+
+TEST_P(FileBackendTest, SecureEraseIsAsGoodAsItsFlush) {
+  plans.sync.next = {{EIO}};
+  EXPECT_EQ(backend->secure_erase(512, 1024).error(), system_error(SystemError::kSync, EIO));
+}
+
+TEST_P(FileBackendTest, SparseFileReadsAsZeroes) {
+  ASSERT_EQ(::ftruncate(file.get(), 0), 0);
+  ASSERT_EQ(::ftruncate(file.get(), 1 << 30), 0);
+  std::array<char, 4> room{'?', '?', '?', '?'};
+  const ::iovec part{room.data(), room.size()};
+  EXPECT_EQ(backend->read_at(std::span(&part, 1), (1 << 30) - 4), 4u);
+  EXPECT_THAT(room, ::testing::Each('\0'));
+}
+
+TEST(FileBackendCreate, ReadOnlyFile) {
+  const auto file = memory_file();
+  const auto path = "/proc/self/fd/" + std::to_string(file.get());
+  const auto backend = FileBackend::create(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+  ASSERT_TRUE(backend);
+  EXPECT_TRUE(backend->read_only());
+}
+
+TEST(FileBackendCreate, NoFile) {
+  EXPECT_EQ(FileBackend::create(Fd()).error(), system_error(SystemError::kStat, EBADF));
+}
+
+TEST(FileBackendCreate, NotARegularFile) {
+  EXPECT_EQ(FileBackend::create(Fd(::open("/dev/null", O_RDWR | O_CLOEXEC))).error(),
+            BlockConfigError::kNotRegularFile);
+  EXPECT_EQ(FileBackend::create(Fd(::open(".", O_RDONLY | O_CLOEXEC))).error(),
+            BlockConfigError::kNotRegularFile);
+}
+
+// The device on a file.
+
+class DeviceOnFileTest : public BlockFixture {
+ protected:
+  void SetUp() override {
+    plans = {};
+    file = memory_file();
+    ASSERT_EQ(::ftruncate(file.get(), kSize), 0);
+  }
+  Outcome serve() {
+    auto backend = FileBackend::create(file.duplicate().value());
+    auto device = Device::create(config, *backend);
+    auto popped = queue.pop();
+    return device->serve(std::move(**popped)).value();
+  }
+  Fd file;
+};
+
+TEST_F(DeviceOnFileTest, WritesAndReadsBack) {
+  send(joined(header(VIRTIO_BLK_T_OUT, 3), pattern(1024)), 0, Cut::kSevens);
+  EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
+  plans.read.next = {{.limit = 1}, {EINTR}, {.limit = 500}};
+  send(header(VIRTIO_BLK_T_IN, 3), 1024, Cut::kMisfit);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 1025u);
+  EXPECT_EQ(room(), joined(pattern(1024), Bytes(1)));
+  EXPECT_EQ(plans.read.calls, 4u);
+}
+
+TEST_F(DeviceOnFileTest, FileThatShrinksUnderTheDevice) {
+  auto backend = FileBackend::create(file.duplicate().value());
+  auto device = Device::create(config, *backend);
+  ASSERT_EQ(::ftruncate(file.get(), 512), 0);
+  send(header(VIRTIO_BLK_T_IN), 1024);
+  auto popped = queue.pop();
+
+  const auto outcome = device->serve(std::move(**popped));
+
+  EXPECT_EQ(outcome->status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome->error, Error(BlockError::kNoProgress, 512, 1024));
+  EXPECT_EQ(outcome->used, 1025u);
+}
+
+TEST_F(DeviceOnFileTest, DiskFullInTheMiddle) {
+  plans.write.next = {{.limit = 700}, {ENOSPC}};
+  send(joined(header(VIRTIO_BLK_T_OUT), pattern(1024)), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, system_error(SystemError::kWrite, ENOSPC));
+  EXPECT_EQ(outcome.bytes, 700u);
+  EXPECT_EQ(outcome.used, 1u);
+}
+
+}  // namespace
+}  // namespace guestproof::virtio::block
