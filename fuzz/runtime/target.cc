@@ -6,6 +6,12 @@
 #include "fuzz/runtime/depth_file.h"
 #include "guestproof/testing/scenario/text.h"
 
+// Defaults that $ASAN_OPTIONS overrides: a small quarantine keeps executions within the caches, and
+// harnesses free little.
+extern "C" const char* __asan_default_options() {
+  return "quarantine_size_mb=8:malloc_context_size=8";
+}
+
 namespace guestproof::fuzz {
 
 testing::Harness& harness() {

@@ -1,5 +1,5 @@
 # Flags live on two interface targets and nowhere else: guestproof_warnings for our own code, guestproof_instrument for
-# everything that the chosen sanitizer, engine or coverage must see.
+# everything that the chosen sanitizer or coverage must see, guestproof_guidance for what guides the fuzzing engine.
 
 add_library(guestproof_warnings INTERFACE)
 target_compile_options(guestproof_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
@@ -16,10 +16,13 @@ if(GUESTPROOF_COVERAGE)
   target_compile_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
   target_link_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
 endif()
+
+# What guides the engine is apart: the harness, the models and the watching memory would only dilute it and slow it down.
+add_library(guestproof_guidance INTERFACE)
 if(GUESTPROOF_ENGINE STREQUAL "libfuzzer")
-  target_compile_options(guestproof_instrument INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(guestproof_guidance INTERFACE -fsanitize=fuzzer-no-link)
 elseif(GUESTPROOF_ENGINE STREQUAL "afl")
-  target_compile_options(guestproof_instrument INTERFACE -fsanitize-coverage=trace-pc-guard,trace-cmp)
+  target_compile_options(guestproof_guidance INTERFACE -fsanitize-coverage=trace-pc-guard,trace-cmp)
 elseif(GUESTPROOF_ENGINE)
   message(FATAL_ERROR "GUESTPROOF_ENGINE is '${GUESTPROOF_ENGINE}'; it may be libfuzzer, afl or empty")
 endif()

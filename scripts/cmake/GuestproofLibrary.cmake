@@ -1,7 +1,8 @@
 # guestproof_library(virtio/queue SOURCES config.cc ... DEPENDS memory ...)
-# declares the target guestproof_virtio_queue (alias guestproof::virtio_queue) for lib/guestproof/virtio/queue.
+# declares the target guestproof_virtio_queue (alias guestproof::virtio_queue) for lib/guestproof/virtio/queue. UNGUIDED: a fuzzing engine takes
+# no hints from its code.
 function(guestproof_library folder)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "UNGUIDED" "" "SOURCES;DEPENDS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   set(target guestproof_${name})
   list(TRANSFORM arg_SOURCES PREPEND guestproof/${folder}/)
@@ -13,6 +14,9 @@ function(guestproof_library folder)
     set(scope PUBLIC)
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:guestproof_warnings>)
     target_link_libraries(${target} PUBLIC $<BUILD_INTERFACE:guestproof_instrument>)
+    if(NOT arg_UNGUIDED)
+      target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:guestproof_guidance>)
+    endif()
   else()
     add_library(${target} INTERFACE)
     set(scope INTERFACE)

@@ -1,6 +1,7 @@
 #include "guestproof/testing/watched_memory.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace guestproof::testing {
@@ -17,6 +18,14 @@ void record(std::vector<MemoryRange>& log, std::uint64_t address, std::uint64_t 
   log.push_back({GuestAddress(address), length});
 }
 
+/// Calls `visit(position)` for the bits that are set, in order, until it returns false.
+template <class Visit>
+void for_each_bit(const std::vector<std::uint64_t>& words, Visit&& visit) {
+  for (std::size_t i = 0; i < words.size(); ++i)
+    for (auto word = words[i]; word != 0; word &= word - 1)
+      if (!visit(64 * i + static_cast<std::size_t>(std::countr_zero(word)))) return;
+}
+
 }  // namespace
 
 WatchedMemory::WatchedMemory(std::span<const RegionSpec> regions)
@@ -31,7 +40,7 @@ WatchedMemory::WatchedMemory(std::span<const RegionSpec> regions)
     region.read_only = spec.read_only;
     region.bytes = std::make_unique<std::byte[]>(spec.size);
     region.counts.resize(spec.size);
-    region.touched.resize(spec.size / kBlock);
+    region.touched.resize((spec.size / kBlock + 63) / 64);
     state_->regions.push_back(std::move(region));
   }
 }
@@ -83,26 +92,30 @@ void WatchedMemory::clear_log() const {
 void WatchedMemory::reset() const {
   clear_log();
   state_->races.clear();
-  for (auto& region : state_->regions)
-    for (std::size_t block = 0; block < region.touched.size(); ++block)
-      if (region.touched[block] != 0) {
-        std::memset(region.bytes.get() + block * kBlock, 0, kBlock);
-        region.touched[block] = 0;
-      }
+  for (auto& region : state_->regions) {
+    for_each_bit(region.touched, [&](std::size_t block) {
+      std::memset(region.bytes.get() + block * kBlock, 0, kBlock);
+      return true;
+    });
+    std::ranges::fill(region.touched, 0);
+  }
 }
 
 std::optional<GuestAddress> WatchedMemory::first_difference(const WatchedMemory& other) const {
   for (std::size_t i = 0; i < state_->regions.size(); ++i) {
     const auto& mine = state_->regions[i];
     const auto& theirs = other.state_->regions[i];
-    for (std::size_t block = 0; block < mine.touched.size(); ++block) {
-      if ((mine.touched[block] | theirs.touched[block]) == 0) continue;
+    const std::byte* differs = nullptr;
+    const auto same = [&](std::size_t block) {
       const auto* a = mine.bytes.get() + block * kBlock;
       const auto* b = theirs.bytes.get() + block * kBlock;
-      if (std::memcmp(a, b, kBlock) == 0) continue;
-      const auto offset = std::mismatch(a, a + kBlock, b).first - mine.bytes.get();
-      return GuestAddress(mine.base + static_cast<std::uint64_t>(offset));
-    }
+      if (std::memcmp(a, b, kBlock) != 0) differs = std::mismatch(a, a + kBlock, b).first;
+      return differs == nullptr;
+    };
+    for_each_bit(mine.touched, same);
+    if (differs == nullptr) for_each_bit(theirs.touched, same);
+    if (differs != nullptr)
+      return GuestAddress(mine.base + static_cast<std::uint64_t>(differs - mine.bytes.get()));
   }
   return std::nullopt;
 }
@@ -124,15 +137,19 @@ std::optional<GuestAddress> WatchedMemory::first_excess_fetch(const WatchedMemor
       const auto& mine = state_->regions[i];
       const auto begin = std::max(fetch.address.raw(), mine.base);
       const auto end = std::min(fetch.address.raw() + fetch.length, mine.base + mine.size);
-      for (auto at = begin; at < end; ++at)
-        if (mine.counts[at - mine.base] > other.state_->regions[i].counts[at - mine.base]) return GuestAddress(at);
+      if (begin >= end) continue;
+      const auto* here = mine.counts.data() + (begin - mine.base);
+      const auto* there = other.state_->regions[i].counts.data() + (begin - mine.base);
+      if (std::memcmp(here, there, end - begin) == 0) continue;
+      for (std::size_t at = 0; at < end - begin; ++at)
+        if (here[at] > there[at]) return GuestAddress(begin + at);
     }
   return std::nullopt;
 }
 
 void WatchedMemory::touch(Region& region, std::size_t offset, std::size_t length) {
   for (auto block = offset / kBlock; block <= (offset + length - 1) / kBlock; ++block)
-    region.touched[block] = 1;
+    region.touched[block / 64] |= std::uint64_t{1} << (block % 64);
 }
 
 void WatchedMemory::on_fetch(Region& region, std::size_t offset, std::size_t length) const {

@@ -85,7 +85,7 @@ class WatchedMemory {
     bool read_only = false;
     std::unique_ptr<std::byte[]> bytes;
     std::vector<std::uint8_t> counts;
-    std::vector<std::uint8_t> touched;  // one per block
+    std::vector<std::uint64_t> touched;  // one bit per block
   };
   struct ArmedRace {
     Race race;

@@ -5,7 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,14 +22,18 @@ class Depth {
 
   /// Registers a counter, e.g. "request:in", and gives its index.
   Index add(std::string name);
-  /// Registers `error:<domain>.<name>` for every enumerator of a domain.
+  /// Registers `error:<domain>.<name>` for every enumerator of a domain but those that the target
+  /// can never see.
   template <ErrorEnum E>
-  void add_errors() {
-    add_domain(error_domain(E{}));
+  void add_errors(std::initializer_list<E> unreachable = {}) {
+    std::vector<std::uint16_t> codes;
+    for (const auto e : unreachable) codes.push_back(static_cast<std::uint16_t>(e));
+    add_domain(error_domain(E{}), codes);
   }
 
   void count(Index index) { ++counts_[index]; }
-  /// Counts an error of a registered domain; others are not counted.
+  /// Counts an error of a registered domain; others are not counted. REQUIRES: not one that was
+  /// registered as unreachable.
   void count(const Error& error);
 
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
@@ -38,7 +43,11 @@ class Depth {
   void bind(std::uint64_t* first, std::size_t stride);
 
  private:
-  void add_domain(const ErrorDomain& domain);
+  struct Domain {
+    const ErrorDomain* domain;
+    std::vector<std::optional<Index>> counters;  // by error code
+  };
+  void add_domain(const ErrorDomain& domain, std::span<const std::uint16_t> unreachable);
 
   /// A counter's place: in own_ until bind().
   class Cells {
@@ -62,7 +71,7 @@ class Depth {
   };
 
   std::vector<std::string> names_;
-  std::vector<std::pair<const ErrorDomain*, Index>> domains_;
+  std::vector<Domain> domains_;
   Cells counts_;
 };
 

@@ -91,7 +91,7 @@ void Harness::reset_all() {
   reset_device();
   const auto state = lanes_.front()->device.save();
   GUESTPROOF_INVARIANT(state);
-  saved_ = state->encode();
+  keep(*state);
 }
 
 void Harness::finish_program() {
@@ -173,6 +173,7 @@ void Harness::execute(const Record& record) {
     }
     case Opcode::kActivate:
       if (record.index != 0) target.pending.size = record.index;
+      if ((record.flags & kQueueNoEntries) != 0) target.pending.size = 0;
       target.pending.event_index = (record.flags & kQueueEventIndex) != 0;
       target.pending.indirect = (record.flags & kQueueIndirect) != 0;
       activate(target);
@@ -266,7 +267,8 @@ void Harness::publish_request(Lane& lane, const RequestShape& shape) {
 
   const std::uint32_t header_pieces = 1 + (shape.cut & 3), data_pieces = 1 + (shape.cut >> 2 & 7),
                       tail_pieces = 1 + (shape.cut >> 5 & 1);
-  std::vector<MemoryRange> buffers;
+  auto& buffers = buffers_;
+  buffers.clear();
   if (join_header) {
     cut_into(buffers, header, header_length + shape.readable_data,
              std::max(header_pieces, data_pieces));
@@ -384,7 +386,7 @@ void Harness::save(Lane& lane) {
     return;
   }
   depth_.count(saves_);
-  saved_ = state->encode();
+  keep(*state);
   const auto decoded = QueueState::decode(saved_);
   if (!decoded)
     violated(kRoundTrip, "the saved state does not decode: " + decoded.error().message());
@@ -392,7 +394,14 @@ void Harness::save(Lane& lane) {
   restore(lane);
 }
 
+void Harness::keep(const QueueState& state) {
+  const auto bytes = state.encode();
+  saved_.assign(bytes.begin(), bytes.end());
+}
+
 void Harness::patch(const Record& record) {
+  if ((record.index & 0x8000) != 0) return saved_.resize(record.index % 64);
+  if (saved_.empty()) return;
   const le64 value(record.value);
   const auto bytes = std::as_bytes(std::span(&value, 1)).first(1 + (record.width + 7) % 8);
   for (std::size_t i = 0; i < bytes.size(); ++i)

@@ -15,7 +15,6 @@
 // Thread-safety: none; a harness is used for many programs one after the other.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -157,6 +156,7 @@ class Harness {
   void kick(Lane& lane);
   void save(Lane& lane);
   void restore(Lane& lane);
+  void keep(const virtio::QueueState& state);
   void patch(const Record& record);
   void reset_all();
   void finish_program();
@@ -173,7 +173,8 @@ class Harness {
 
   World world_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::array<std::byte, virtio::kQueueStateBytes> saved_{};
+  std::vector<std::byte> saved_;
+  std::vector<MemoryRange> buffers_;  // of the request that is being built
   std::uint32_t header_cursor_ = 0;
   std::uint32_t data_cursor_ = 0;
   std::uint32_t indirect_cursor_ = 0;

@@ -5,6 +5,8 @@
 
 namespace guestproof::testing {
 
+using virtio::ChainError;
+using virtio::QueueConfigError;
 using virtio::QueueError;
 
 QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(target_name) {
@@ -14,8 +16,10 @@ QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(tar
   stale_ = depth_.add("chain:stale");
   dropped_ = depth_.add("chain:dropped");
   depth_.add_errors<virtio::QueueError>();
-  depth_.add_errors<virtio::QueueConfigError>();
-  depth_.add_errors<virtio::ChainError>();
+  // The maximum size is the harness' own, and every activation configures anew.
+  depth_.add_errors<QueueConfigError>({QueueConfigError::kMaxSize, QueueConfigError::kReady});
+  // The device behind the queue asks for no more bytes than there are.
+  depth_.add_errors<ChainError>({ChainError::kReadPastEnd, ChainError::kWritePastEnd});
   depth_.add_errors<virtio::QueueStateError>();
 }
 

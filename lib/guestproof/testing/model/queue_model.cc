@@ -200,10 +200,11 @@ std::optional<ModelChain> QueueModel::take() {
     break_it("queue.head_index");
     return std::nullopt;
   }
-  if (!in_flight_.insert(head).second) {
+  if (std::ranges::count(in_flight_, head) != 0) {
     break_it("queue.head_in_flight");
     return std::nullopt;
   }
+  in_flight_.push_back(head);
   ++next_avail_;
   auto chain = walk(head);
   if (!chain.fault.empty()) {
@@ -287,7 +288,7 @@ void QueueModel::give_back(const ModelChain& chain, std::uint32_t written) {
   memory.put_number(element + 4, 4, written);
   ++next_used_;
   memory.put_number(setup_.used + 2, 2, next_used_);
-  in_flight_.erase(chain.head);
+  std::erase(in_flight_, chain.head);
   ++used_since_asked_;
 }
 

@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -114,7 +113,7 @@ class QueueModel {
   std::uint16_t seen_ = 0;
   std::uint16_t next_used_ = 0;
   std::uint64_t used_since_asked_ = 0;
-  std::set<std::uint16_t> in_flight_;
+  std::vector<std::uint16_t> in_flight_;  // heads
 };
 
 }  // namespace guestproof::testing

@@ -45,7 +45,8 @@ enum class Opcode : std::uint8_t {
               // activate
   kReset,     // everything back to a default queue
   kSave,      // queue: save, encode, decode, restore
-  kPatch,     // index, width, value: change bytes of the saved state
+  kPatch,     // index, width, value: change bytes of the saved state; an index of 0x8000 + n makes
+              // it n (modulo 64) bytes long
   kRestore,   // queue: restore from the saved state
   kTake,      // queue, index: take chains and hold them
   kComplete,  // index, length: return a held chain
@@ -95,6 +96,7 @@ inline constexpr std::uint16_t kRequestRaw =
 inline constexpr std::uint16_t kRequestKick = 16;  // notify at once
 inline constexpr std::uint16_t kQueueEventIndex = 1;
 inline constexpr std::uint16_t kQueueIndirect = 2;
+inline constexpr std::uint16_t kQueueNoEntries = 4;  // activate: with size 0
 
 struct Record {
   std::uint8_t opcode = 0;  // 0
