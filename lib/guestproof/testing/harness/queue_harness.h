@@ -5,6 +5,7 @@
 // `extra` bytes of answer (16 when 0).
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +28,11 @@ class QueueHarness : public Harness {
   void take(Lane& lane, const Record& record) override;
   void complete(const Record& record) override;
   [[nodiscard]] std::size_t held(const Lane& lane) const override;
+  /// What the device does with a queue; tests of the oracles put faulty ones here.
+  using Observer = std::function<void(const WatchedChain&)>;
+  [[nodiscard]] virtual Result<bool> process(WatchedQueue& queue, const Observer& taken) {
+    return device_.process(queue, taken);
+  }
 
  private:
   struct Held {
