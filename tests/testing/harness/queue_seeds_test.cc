@@ -1,0 +1,331 @@
+#include <gtest/gtest.h>
+
+#include "guestproof/testing/harness/queue_harness.h"
+#include "seeds.h"
+
+namespace guestproof::testing {
+namespace {
+
+// A queue has 16 entries and indirect descriptors unless a scenario says otherwise.
+constexpr Seed kQueueSeeds[] = {
+    // Requests as drivers make them.
+    {"a_request", "request:echo", "request"},
+    {"request_cut_into_descriptors", "device:notify", "request cut=0x1f length=100 extra=100"},
+    {"request_indirect", "guest:indirect_request", "request cut=13 length=64 flags=indirect"},
+    {"request_in_one_buffer", "device:notify", "request length=32 flags=join_header|join_status"},
+    {"request_across_regions", "device:notify", "request address=data+0x1ff0 length=64"},
+    {"request_up_to_the_end_of_memory", "device:notify", "request address=top:end-16 length=16"},
+    {"request_in_a_hole", "device:notify", "request address=hole+0 length=16"},
+    {"answer_into_a_hole", "device:notify",
+     "request address=low:end-0 extra=64\n"
+     "request address=mid:end-8 length=8 extra=64"},
+    {"answer_into_rom", "device:notify", "request address=rom+0"},
+    {"requests_beyond_the_ring", "guest:kick", R"(
+        queue index=1 flags=indirect
+        request flags=kick|indirect
+        request flags=kick|indirect
+        request flags=kick|indirect
+        request flags=kick|indirect
+        request flags=kick|indirect)"},
+    {"a_queue_of_one_entry", "device:notify",
+     "queue index=0 flags=indirect\n"
+     "request flags=indirect"},
+
+    // Notifications.
+    {"event_index", "device:notify", R"(
+        queue index=4 flags=event_index|indirect
+        event next=0
+        request
+        kick)"},
+    {"event_index_not_passed", "guest:kick", R"(
+        queue index=4 flags=event_index|indirect
+        request flags=kick
+        event next=1
+        request flags=kick
+        request flags=kick)"},
+    {"no_interrupt", "guest:kick",
+     "flags flags=no_interrupt\n"
+     "request flags=kick\n"
+     "flags\n"
+     "request flags=kick"},
+    {"indexes_wrap", "device:notify", R"(
+        patch index=14 width=6 value=0xffffffffffff
+        write address=avail+2 width=2 value=0xffff
+        restore
+        request flags=kick
+        request flags=kick)"},
+    {"indexes_wrap_with_event_index", "device:notify", R"(
+        queue index=4 flags=event_index|indirect
+        save
+        patch index=14 width=6 value=0xffffffffffff
+        write address=avail+2 width=2 value=0xffff
+        write address=used+2 width=2 value=0xffff
+        restore
+        event next=0
+        request flags=kick
+        event next=0
+        request flags=kick)"},
+
+    // Chains held, and given back in another order.
+    {"chains_out_of_order", "chain:completed", R"(
+        request
+        request
+        request
+        take index=2
+        complete index=2 length=16
+        complete index=0 length=4
+        complete index=0)"},
+    {"a_chain_taken", "chain:taken", "request\ntake"},
+    {"a_chain_dropped", "chain:dropped", "request\ntake\ncomplete index=0x8000"},
+    {"a_chain_of_an_earlier_activation", "chain:stale", R"(
+        request
+        take
+        queue index=4 flags=indirect
+        complete length=16)"},
+    {"reset_with_chains_held", "guest:kick", "request\ntake\nreset\nrequest"},
+
+    // A guest that writes what it likes.
+    {"chain_built_by_hand", "device:notify", R"(
+        fill address=data+0 length=64 value=0x5a
+        desc index=3 address=data+0 length=64 flags=next next=7
+        desc index=7 address=data+0x40 length=32 flags=write
+        publish index=3)"},
+    {"chain_linked_elsewhere", "device:notify", R"(
+        request length=16
+        link index=1 flags=next|write next=9
+        desc index=9 address=high+0 length=8 flags=write)"},
+    {"indirect_table_built_by_hand", "device:notify", R"(
+        indirect index=0 address=data+0 length=8 flags=next next=2
+        indirect index=2 address=data+0x40 length=8 flags=write
+        desc index=0 address=indirect+0 length=48 flags=indirect
+        publish index=0)"},
+    {"indirect_table_across_regions", "device:notify", R"(
+        write address=low:end-4 width=8 value=0x10000000000
+        desc index=0 address=low:end-8 length=16 flags=indirect
+        publish index=0)"},
+    {"entry_and_index_moved_by_hand", "device:notify", "entry index=1 next=5\navail next=2"},
+    {"race_on_the_available_index", "guest:kick",
+     "request\n"
+     "race address=avail+2 nth=2 value=2\n"
+     "kick"},
+    {"race_on_a_descriptor", "guest:kick",
+     "request\n"
+     "race address=desc+0x0c nth=2 value=0\n"
+     "kick"},
+    {"race_on_a_head", "guest:kick", "request\nrace address=avail+4 nth=1 value=9\nkick"},
+    {"race_on_the_data", "guest:kick",
+     "request length=16\nrace address=data+0 nth=2 value=1\nkick"},
+
+    // What an activation refuses.
+    {"activate_elsewhere", "guest:activate", R"(
+        area which=desc address=high+0
+        area which=avail address=high+0x400
+        area which=used address=top+0
+        activate index=64 flags=event_index
+        request)"},
+    {"size_zero", "error:queue_config.size_zero", "activate flags=no_entries"},
+    {"size_not_power_of_two", "error:queue_config.size_not_power_of_two", "activate index=3"},
+    {"size_above_max", "error:queue_config.size_above_max", "activate index=128"},
+    {"descriptor_table_align", "error:queue_config.descriptor_table_align",
+     "area which=desc address=high+8\nactivate"},
+    {"available_ring_align", "error:queue_config.available_ring_align",
+     "area which=avail address=high+1\nactivate"},
+    {"used_ring_align", "error:queue_config.used_ring_align",
+     "area which=used address=high+2\nactivate"},
+    {"descriptor_table_range", "error:queue_config.descriptor_table_range",
+     "area which=desc address=high:end-32\nactivate"},
+    {"available_ring_range", "error:queue_config.available_ring_range",
+     "area which=avail address=raw value=0xfffffffffffffffe\nactivate"},
+    {"used_ring_range", "error:queue_config.used_ring_range",
+     "area which=used address=rom+0\nactivate"},
+    {"areas_overlap", "error:queue_config.areas_overlap",
+     "area which=avail address=desc:end-2\nactivate"},
+    {"not_ready", "error:queue_config.not_ready", "patch index=12 width=1 value=4\nrestore"},
+    {"refused_and_kicked", "guest:activate_refused", "activate index=3\nrequest flags=kick\nsave"},
+
+    // What breaks a queue.
+    {"not_active", "error:queue.not_active", "activate index=3\nkick"},
+    {"avail_index", "error:queue.avail_index", "avail next=17"},
+    {"head_index", "error:queue.head_index", "publish index=16"},
+    {"head_in_flight", "error:queue.head_in_flight", "publish index=0\ntake\npublish index=0"},
+    {"stale_chain", "error:queue.stale_chain", R"(
+        request
+        take
+        queue index=2
+        request
+        take
+        complete index=0
+        complete index=0)"},
+    {"used_length", "error:queue.used_length", "request\ntake\ncomplete length=17\ncomplete"},
+    {"chains_in_flight", "error:queue.chains_in_flight", "request\ntake\nsave"},
+    {"saved_broken", "error:queue.saved_broken", "publish index=16\nkick\nsave\nkick"},
+
+    // Malformed chains.
+    {"too_long", "error:chain.too_long", R"(
+        desc index=0 address=data+0 length=4 flags=next next=1
+        desc index=1 address=data+4 length=4 flags=next next=0
+        publish index=0)"},
+    {"too_long_by_one", "error:chain.too_long",
+     "queue index=1 flags=indirect\n"
+     "request cut=4 length=2 flags=indirect"},
+    {"next_index", "error:chain.next_index", "desc index=0 flags=next next=16\npublish index=0"},
+    {"next_index_of_a_table", "error:chain.next_index", R"(
+        indirect index=0 address=data+0 length=8 flags=next next=1
+        desc index=0 address=indirect+0 length=16 flags=indirect
+        publish index=0)"},
+    {"total_length", "error:chain.total_length", R"(
+        desc index=0 address=data+0 length=0xffffffff flags=next next=1
+        desc index=1 address=data+0 length=2
+        publish index=0)"},
+    {"total_length_at_the_limit", "device:notify", R"(
+        desc index=0 address=data+0 length=0x80000000 flags=next next=1
+        desc index=1 address=data+0 length=0x80000000
+        publish index=0)"},
+    {"readable_after_writable", "error:chain.readable_after_writable", R"(
+        desc index=0 address=data+0 length=4 flags=next|write next=1
+        desc index=1 address=data+4 length=4
+        publish index=0)"},
+    {"indirect_not_negotiated", "error:chain.indirect_not_negotiated", R"(
+        queue index=4
+        desc index=0 address=indirect+0 length=16 flags=indirect
+        publish index=0)"},
+    {"indirect_nested", "error:chain.indirect_nested", R"(
+        indirect index=0 address=indirect+0x10 length=16 flags=indirect
+        desc index=0 address=indirect+0 length=16 flags=indirect
+        publish index=0)"},
+    {"indirect_with_next", "error:chain.indirect_with_next", R"(
+        desc index=0 address=indirect+0 length=16 flags=indirect|next next=1
+        publish index=0)"},
+    {"indirect_length", "error:chain.indirect_length", R"(
+        desc index=0 address=indirect+0 length=24 flags=indirect
+        publish index=0)"},
+    {"indirect_length_zero", "error:chain.indirect_length",
+     "desc index=0 flags=indirect\n"
+     "publish index=0"},
+    {"indirect_unmapped", "error:chain.indirect_unmapped", R"(
+        desc index=0 address=hole+0 length=16 flags=indirect
+        publish index=0)"},
+};
+
+// What a saved state says lies at: magic 0, version 4, length 6, max_size 8, size 10, flags 12,
+// next_avail 14, next_used 16, signalled_used 18, reserved 20, then the three areas.
+constexpr Seed kStateSeeds[] = {
+    {"save_and_go_on", "guest:save", "request flags=kick\nsave\nrequest"},
+    {"save_with_event_index", "guest:restore", R"(
+        queue index=4 flags=event_index|indirect
+        event next=1
+        request flags=kick
+        save
+        request flags=kick)"},
+    {"save_with_chains_available", "request:echo", "request\nsave\nkick"},
+    {"save_where_the_areas_are_elsewhere", "guest:activate", R"(
+        area which=used address=high+0
+        activate index=8
+        save
+        request flags=indirect)"},
+    {"restore_an_earlier_state", "guest:restore", R"(
+        save
+        request flags=kick
+        restore
+        kick)"},
+    {"restore_next_to_the_wrap", "device:notify", R"(
+        patch index=14 width=6 value=0xffffffffffff
+        write address=avail+2 width=2 value=0xffff
+        restore
+        request flags=kick
+        save
+        request)"},
+    {"restore_without_a_last_notification", "device:notify", R"(
+        queue index=4 flags=event_index|indirect
+        save
+        patch index=12 width=1 value=7
+        restore
+        event next=9
+        request)"},
+    {"restore_after_reset", "guest:restore", "request flags=kick\nsave\nreset\nrestore\nrequest"},
+    {"restore_makes_chains_stale", "chain:stale", "request\ntake\nrestore\ncomplete\nrequest"},
+    {"available_index_moved_after_saving", "error:queue.avail_index", "save\navail next=40\nkick"},
+    {"flags_and_descriptors", "device:notify", R"(
+        desc index=2 address=data+0 length=16 flags=write
+        flags flags=no_interrupt
+        publish index=2
+        save
+        flags
+        kick)"},
+    {"state_too_short", "error:queue_state.bytes", "patch index=0x802f\nrestore"},
+    {"state_too_long", "error:queue_state.bytes", "patch index=0x8031\nrestore"},
+    {"state_empty", "guest:restore_refused", "patch index=0x8000\npatch\nrestore"},
+    {"magic", "error:queue_state.magic", "patch index=3 width=1 value=0x52\nrestore"},
+    {"version", "error:queue_state.version", "patch index=4 width=2 value=2\nrestore"},
+    {"length", "error:queue_state.length", "patch index=6 width=2 value=49\nrestore"},
+    {"max_size", "error:queue_state.max_size", "patch index=8 width=2 value=128\nrestore"},
+    {"max_size_not_power_of_two", "error:queue_state.max_size",
+     "patch index=8 width=2 value=65\n"
+     "restore"},
+    {"size", "error:queue_state.size", "patch index=10 width=2 value=128\nrestore"},
+    {"size_zero", "error:queue_state.size", "patch index=10 width=2\nrestore"},
+    {"flags", "error:queue_state.flags", "patch index=12 width=2 value=0x35\nrestore"},
+    {"broken_but_not_ready", "error:queue_state.flags", "patch index=12 width=2 value=12\nrestore"},
+    {"features", "error:queue_state.features", "patch index=12 width=1 value=0x17\nrestore"},
+    {"next_avail", "error:queue_state.next_avail", R"(
+        patch index=12 width=4 value=0x10004
+        restore)"},
+    {"next_used", "error:queue_state.next_used", "patch index=16 width=2 value=1\nrestore"},
+    {"signalled_used", "error:queue_state.signalled_used", R"(
+        patch index=12 width=1 value=5
+        patch index=18 width=2 value=1
+        restore)"},
+    {"signalled_used_but_not_ready", "error:queue_state.signalled_used",
+     "patch index=12 width=1 value=20\nrestore"},
+    {"reserved", "error:queue_state.reserved", "patch index=20 width=4 value=1\nrestore"},
+    {"descriptor_table_misaligned", "error:queue_state.descriptor_table",
+     "patch index=24 width=8 value=0x1008\nrestore"},
+    {"descriptor_table_unmapped", "error:queue_state.descriptor_table",
+     "patch index=24 width=8 value=0xc000\nrestore"},
+    {"available_ring_misaligned", "error:queue_state.available_ring",
+     "patch index=32 width=8 value=0x2001\nrestore"},
+    {"available_ring_past_the_end", "error:queue_state.available_ring",
+     "patch index=32 width=8 value=0xfffffffffffffffe\nrestore"},
+    {"used_ring_misaligned", "error:queue_state.used_ring",
+     "patch index=40 width=8 value=0x2002\nrestore"},
+    {"used_ring_read_only", "error:queue_state.used_ring",
+     "patch index=40 width=8 value=0x20000\nrestore"},
+    {"overlap", "error:queue_state.overlap", "patch index=32 width=8 value=0x1000\nrestore"},
+    {"index_distance", "error:queue_state.index_distance", R"(
+        patch index=14 width=4 value=0x00640064
+        restore)"},
+    {"not_active", "error:queue.not_active", "patch index=0 width=4\nrestore\nkick\nsave"},
+    {"head_index", "error:queue.head_index", "save\npublish index=16"},
+    {"head_in_flight", "error:queue.head_in_flight", "publish index=0\ntake\npublish index=0"},
+    {"used_length", "error:queue.used_length", "request\ntake\ncomplete length=17"},
+    {"stale_chain", "error:queue.stale_chain", "request\ntake\nrestore\ncomplete"},
+    {"chains_in_flight", "error:queue.chains_in_flight", "request\ntake\nsave"},
+    {"saved_broken", "error:queue.saved_broken", "publish index=16\nkick\nsave\nrequest"},
+    {"chains_given_back_and_saved", "chain:completed",
+     "request\ntake\ncomplete length=16\nsave\n"
+     "request"},
+    {"a_chain_dropped_and_saved", "chain:dropped", "request\ntake\ncomplete index=0x8000\nsave"},
+    {"restored_and_refused_activation", "guest:activate_refused",
+     "save\nactivate index=3\nrestore"},
+    {"indirect_request_and_save", "guest:indirect_request", "request flags=indirect|kick\nsave"},
+    {"a_chain_taken_after_saving", "chain:taken", "request\nsave\ntake\ncomplete length=4"},
+};
+
+class QueueSeed : public ::testing::TestWithParam<Seed> {
+ protected:
+  QueueHarness harness{"queue"};
+};
+TEST_P(QueueSeed, ReachesWhatItIsFor) { check_seed(harness, GetParam()); }
+TEST_F(QueueSeed, TogetherReachEverything) { check_seeds(harness, kQueueSeeds); }
+INSTANTIATE_TEST_SUITE_P(Queue, QueueSeed, ::testing::ValuesIn(kQueueSeeds), seed_name);
+
+class QueueStateSeed : public ::testing::TestWithParam<Seed> {
+ protected:
+  QueueHarness harness{"queue_state"};
+};
+TEST_P(QueueStateSeed, ReachesWhatItIsFor) { check_seed(harness, GetParam()); }
+TEST_F(QueueStateSeed, TogetherReachEverything) { check_seeds(harness, kStateSeeds); }
+INSTANTIATE_TEST_SUITE_P(QueueState, QueueStateSeed, ::testing::ValuesIn(kStateSeeds), seed_name);
+
+}  // namespace
+}  // namespace guestproof::testing
