@@ -2,7 +2,8 @@
 // migration.
 //
 // Thread-safety: mark() and take() may be called from any threads at the same time; a mark is never
-// lost, it is seen by the take() in progress or by the next one.
+// lost, it is seen by the take() in progress or by the next one, and who sees it sees the bytes
+// that were written before it.
 #pragma once
 
 #include <atomic>
@@ -20,19 +21,16 @@ class DirtyBitmap {
   /// A bitmap for a region of `bytes` bytes, all clean.
   explicit DirtyBitmap(std::size_t bytes);
 
-  /// Marks the pages that [offset, offset + length) touches. REQUIRES: the range lies inside the
-  /// region.
+  /// Marks the pages that [offset, offset + length) touches; call it after the bytes are written.
+  /// REQUIRES: the range lies inside the region.
   void mark(std::size_t offset, std::size_t length) {
     if (length == 0) return;
     const auto last = (offset + length - 1) / kPageSize;
-    for (auto page = offset / kPageSize; page <= last; ++page) {
-      auto& word = words_[page / 64];
-      const auto bit = std::uint64_t{1} << (page % 64);
-      // The plain load keeps the common case, a page that is dirty already, free of an atomic
-      // read-modify-write.
-      if ((word.load(std::memory_order_relaxed) & bit) == 0)
-        word.fetch_or(bit, std::memory_order_release);
-    }
+    // Always a read-modify-write: skipping it for a page that looks dirty already would let take()
+    // clear the bit, and somebody copy the page, before the bytes that were just written are
+    // visible.
+    for (auto page = offset / kPageSize; page <= last; ++page)
+      words_[page / 64].fetch_or(std::uint64_t{1} << (page % 64), std::memory_order_release);
   }
   [[nodiscard]] bool is_dirty(std::size_t page) const {
     return (words_[page / 64].load(std::memory_order_acquire) >> (page % 64) & 1) != 0;
