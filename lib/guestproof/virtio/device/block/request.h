@@ -129,39 +129,47 @@ template <GuestMemory M>
   return memory.find(*address, 1, Access::kWrite);
 }
 
+/// Checks 4 to 10. One result, built where the caller wants it: copies of it would be most of the
+/// cost of parsing.
+template <GuestMemory M>
+[[nodiscard]] Result<Request<M>> parse_answerable(const M& memory, const RequestBuffers& buffers,
+                                                  const typename M::Slice& status,
+                                                  const Config& config) {
+  Result<Request<M>> request(std::in_place, std::nullopt, std::nullopt,
+                             Reader<M>(memory, buffers.readable, buffers.readable_bytes),
+                             Writer<M>(memory, buffers.writable, buffers.writable_bytes), status);
+  auto& header = request->header;
+  auto& refusal = request->refusal;
+  if (buffers.readable_bytes < sizeof(VirtioBlkReq)) [[unlikely]] {
+    refusal.emplace(BlockError::kHeaderTooShort, buffers.readable_bytes, sizeof(VirtioBlkReq));
+    return request;
+  }
+  header.emplace();
+  const auto read = request->readable.read(std::as_writable_bytes(std::span(&*header, 1)));
+  if (!read) [[unlikely]] {
+    header.reset();
+    refusal = read.error();
+  } else if (const auto ok = check_request(*header, buffers, config); !ok) [[unlikely]] {
+    refusal = ok.error();
+  }
+  return request;
+}
+
 /// Allocates nothing. Errors: those of A above.
 template <class Queue>
 [[nodiscard]] Result<Request<typename Queue::Memory>> parse(const Chain<Queue>& chain,
                                                             const Config& config) {
-  using M = typename Queue::Memory;
   if (chain.fault()) [[unlikely]]
     return std::unexpected(*chain.fault());
   const RequestBuffers buffers{chain.readable(), chain.writable(), chain.readable_bytes(),
                                chain.writable_bytes()};
   if (buffers.writable.empty()) [[unlikely]]
     return fail(BlockError::kNoStatus, buffers.readable_bytes);
-  const M& memory = chain.memory();
+  const auto& memory = chain.memory();
   const auto status = find_status(memory, buffers.writable);
   if (!status) [[unlikely]]
     return std::unexpected(status.error());
-
-  Result<Request<M>> request(std::in_place, std::nullopt, std::nullopt,
-                             Reader<M>(memory, buffers.readable, buffers.readable_bytes),
-                             Writer<M>(memory, buffers.writable, buffers.writable_bytes), *status);
-  if (buffers.readable_bytes < sizeof(VirtioBlkReq)) [[unlikely]] {
-    request->refusal =
-        Error(BlockError::kHeaderTooShort, buffers.readable_bytes, sizeof(VirtioBlkReq));
-    return request;
-  }
-  const auto header = request->readable.template read_object<VirtioBlkReq>();
-  if (!header) [[unlikely]] {
-    request->refusal = header.error();
-    return request;
-  }
-  request->header = *header;
-  if (const auto ok = check_request(*header, buffers, config); !ok) [[unlikely]]
-    request->refusal = ok.error();
-  return request;
+  return parse_answerable(memory, buffers, *status, config);
 }
 
 }  // namespace guestproof::virtio::block
