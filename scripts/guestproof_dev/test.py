@@ -6,12 +6,15 @@ tool). Tests that run a binary of another preset's folder get that preset built 
 
 import json
 import os
+import re
 import subprocess
 
-from guestproof_dev import process, setup
+from guestproof_dev import process, setup, terminal
 from guestproof_dev.build import build, presets
 from guestproof_dev.errors import Fail
 from guestproof_dev.paths import BUILD
+
+_ROUTINE = re.compile(r"\s+Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed +[\d.]+ sec$")
 
 
 def add_arguments(parser):
@@ -27,9 +30,24 @@ def main(args) -> int:
     tests = _select(folder, selection)
     for preset in _other_presets(tests):
         build(preset)
-    code = process.run(["ctest", "--test-dir", folder, *selection, "-j", max(args.jobs, 1), "--output-on-failure",
-                        "--no-tests=error"])
-    return 1 if code else 0
+    return _run(["ctest", *selection, "-j", max(args.jobs, 1), "--output-on-failure", "--no-tests=error"], folder)
+
+
+def _run(ctest, folder) -> int:
+    with process.start(ctest, cwd=folder, stdout=subprocess.PIPE, text=True, errors="replace") as child:
+        process.finish(child, _show)
+        return 1 if process.finish(child) else 0
+
+
+def _show(child: subprocess.Popen) -> None:
+    """What ctest says, without the two lines for each test that passed."""
+    for line in child.stdout:
+        if _ROUTINE.match(line):
+            terminal.progress(line.strip())
+        else:
+            terminal.progress("")
+            print(line, end="", flush=True)
+    terminal.progress("")
 
 
 def _selection(args) -> list[str]:

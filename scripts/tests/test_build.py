@@ -98,6 +98,8 @@ def test_runs_the_tests_that_match(project, words, code, summary):
     done = project.dev("test", *words)
     assert done.returncode == code
     assert summary in done.stdout
+    assert "bad ....." in done.stdout or code == 0
+    assert "good ...." not in done.stdout
     assert not (project.root / "build/other").exists()
 
 
