@@ -92,6 +92,7 @@ void WatchedMemory::clear_log() const {
 void WatchedMemory::reset() const {
   clear_log();
   state_->races.clear();
+  state_->work = 0;
   for (auto& region : state_->regions) {
     for_each_bit(region.touched, [&](std::size_t block) {
       std::memset(region.bytes.get() + block * kBlock, 0, kBlock);
@@ -125,7 +126,8 @@ void WatchedMemory::limit_steps(std::uint64_t limit, void (*exceeded)()) const {
   state_->exceeded = exceeded;
 }
 
-void WatchedMemory::count_step() const {
+void WatchedMemory::count_step(std::size_t length) const {
+  state_->work += 1 + length / 64;
   if (state_->exceeded == nullptr || state_->steps_left-- != 0) return;
   // Once: what cleans up after the interruption may still need memory.
   std::exchange(state_->exceeded, nullptr)();
@@ -153,7 +155,7 @@ void WatchedMemory::touch(Region& region, std::size_t offset, std::size_t length
 }
 
 void WatchedMemory::on_fetch(Region& region, std::size_t offset, std::size_t length) const {
-  count_step();
+  count_step(length);
   for (auto& armed : state_->races) {
     const auto at = armed.race.address.raw() - region.base -
                     offset;  // wraps to a huge distance before the fetch
@@ -168,7 +170,7 @@ void WatchedMemory::on_fetch(Region& region, std::size_t offset, std::size_t len
 }
 
 void WatchedMemory::on_write(Region& region, std::size_t offset, std::size_t length) const {
-  count_step();
+  count_step(length);
   touch(region, offset, length);
   record(state_->writes, region.base + offset, length);
 }

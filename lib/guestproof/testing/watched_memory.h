@@ -63,6 +63,9 @@ class WatchedMemory {
   /// device that spins.
   void limit_steps(std::uint64_t limit, void (*exceeded)()) const;
 
+  /// What the device did to memory since reset(): its accesses, and their bytes in units of 64.
+  [[nodiscard]] std::uint64_t work() const { return state_->work; }
+
   /// The first byte that the device fetched more often here than in `other`. REQUIRES: the same
   /// regions.
   [[nodiscard]] std::optional<GuestAddress> first_excess_fetch(const WatchedMemory& other) const;
@@ -98,12 +101,13 @@ class WatchedMemory {
     std::vector<MemoryRange> fetches;
     std::vector<MemoryRange> writes;
     std::uint64_t steps_left = UINT64_MAX;
+    std::uint64_t work = 0;
     void (*exceeded)() = nullptr;
   };
 
   [[nodiscard]] Region* region_of(GuestAddress address) const;
   static void touch(Region& region, std::size_t offset, std::size_t length);
-  void count_step() const;
+  void count_step(std::size_t length) const;
   void on_fetch(Region& region, std::size_t offset, std::size_t length) const;
   void on_write(Region& region, std::size_t offset, std::size_t length) const;
 
