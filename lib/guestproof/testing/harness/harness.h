@@ -66,11 +66,11 @@ struct Lane {
 
 /// A request as a driver thinks of it: readable bytes, then room for an answer.
 struct RequestShape {
-  std::span<const std::byte> header;  // written to memory and given as readable
-  std::uint32_t readable_data =
-      0;  // bytes of readable data after it, which lie in memory as they are
-  std::uint32_t writable_data = 0;  // bytes of writable room
-  std::uint32_t writable_tail = 0;  // and after that (a status byte, say)
+  std::span<const std::byte> header;   // written to memory and given as readable
+  std::uint32_t readable_data = 0;     // bytes of readable data after it
+  std::span<const std::byte> payload;  // written to where they begin; the rest lies there as it is
+  std::uint32_t writable_data = 0;     // bytes of writable room
+  std::uint32_t writable_tail = 0;     // and after that (a status byte, say)
   std::uint8_t cut = 0;     // bits 0-1: more pieces of the header, 2-4: of the data, 5: of the tail
   std::uint16_t flags = 0;  // kRequest…
   std::optional<GuestAddress> data;  // where the data lies, if not where it comes next
