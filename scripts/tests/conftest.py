@@ -57,10 +57,10 @@ class Sketch:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "a step")
 
-    def problems(self, check, *options) -> str:
+    def problems(self, check) -> str:
         from guestproof_dev.checks.tree import Tree
 
-        return "\n".join(check.run(Tree(self.root), *options))
+        return "\n".join(check.run(Tree(self.root)))
 
 
 @pytest.fixture

@@ -6,6 +6,28 @@ from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 
 HEADER = "// What this header is for, in a sentence.\n#pragma once\n"
+LAYERS = """
+base:
+memory: base
+virtio/queue: memory
+virtio/device/*: virtio/queue
+testing: virtio/device/*
+testing/model: testing !virtio/queue
+fuzz: testing
+props: testing
+tests: testing
+system: linux/
+"""
+
+
+@pytest.fixture(autouse=True)
+def lists(monkeypatch, tmp_path_factory):
+    """The checks read lists of these tests' own."""
+    folder = tmp_path_factory.mktemp("lists")
+    for module, name, text in ((layering, "LAYERS", LAYERS), (mirror, "EXCEPTIONS", "")):
+        (folder / name).write_text(text)
+        monkeypatch.setattr(module, name, folder / name)
+    return folder
 
 
 @pytest.mark.parametrize("check", [formatting, headers, layering, mirror, scripting, words],
@@ -71,17 +93,15 @@ def test_folder_without_layer(sketch):
     ("base: nowhere\n", "'base' names the layer 'nowhere'"),
     ("base: !nowhere\n", "'base' names the layer 'nowhere'"),
 ])
-def test_list_of_layers(sketch, tmp_path, text, problem):
-    layers = tmp_path / "layers.txt"
-    layers.write_text(text)
-    assert problem in sketch.problems(layering, layers)
+def test_list_of_layers(sketch, lists, text, problem):
+    (lists / "LAYERS").write_text(text)
+    assert problem in sketch.problems(layering)
 
 
-def test_list_with_a_line_that_is_none(sketch, tmp_path):
-    layers = tmp_path / "layers.txt"
-    layers.write_text("base:\nbase: memory\n")
-    with pytest.raises(Fail, match="layers.txt:2: 'base: memory' is not a new 'name: text'"):
-        sketch.problems(layering, layers)
+def test_list_with_a_line_that_is_none(sketch, lists):
+    (lists / "LAYERS").write_text("base:\nbase: memory\n")
+    with pytest.raises(Fail, match="LAYERS:2: 'base: memory' is not a new 'name: text'"):
+        sketch.problems(layering)
 
 
 @pytest.mark.parametrize("path, problem", [
@@ -118,14 +138,13 @@ def test_mirror_with_a_subject_outside_the_library(sketch):
     assert "the SUBJECT vmm is not in the library" in sketch.problems(mirror)
 
 
-def test_mirror_exceptions(sketch, tmp_path):
+def test_mirror_exceptions(sketch, lists):
     sketch.remove("tests/base_test.cc")
-    exceptions = tmp_path / "exceptions.txt"
-    exceptions.write_text("tests/base: because\n")
-    assert sketch.problems(mirror, exceptions) == ""
-    exceptions.write_text("tests/base:\ntests/memory: because\n")
-    assert "'tests/base' has no reason" in sketch.problems(mirror, exceptions)
-    assert "'tests/memory' is no longer an exception" in sketch.problems(mirror, exceptions)
+    (lists / "EXCEPTIONS").write_text("tests/base: because\n")
+    assert sketch.problems(mirror) == ""
+    (lists / "EXCEPTIONS").write_text("tests/base:\ntests/memory: because\n")
+    assert "'tests/base' has no reason" in sketch.problems(mirror)
+    assert "'tests/memory' is no longer an exception" in sketch.problems(mirror)
 
 
 @pytest.mark.parametrize("text, problem", [

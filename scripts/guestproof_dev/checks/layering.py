@@ -12,8 +12,8 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include\b[ \t]*(?:([<"])([^">]+)[">])?', r
 _ROOTS = ("lib", "", "fuzz", "props", "tests", "vmm")
 
 
-def run(tree: Tree, layers: Path = LAYERS) -> list[str]:
-    rules = Rules(listing.read(layers))
+def run(tree: Tree) -> list[str]:
+    rules = Rules(listing.read(LAYERS))
     problems = list(rules.problems)
     for path in tree.cxx:
         problems += _check_file(tree, rules, path)

@@ -13,10 +13,10 @@ SUFFIXES = {"tests": "_test.cc", "props": "_prop.cc", "fuzz": "_fuzz.cc"}
 CORPUS_FOLDERS = {"seeds", "found", "regressions"}
 
 
-def run(tree: Tree, exceptions: Path = EXCEPTIONS) -> list[str]:
+def run(tree: Tree) -> list[str]:
     declared = targets.load(tree.root)
     problems = {**_missing(tree, declared), **_left_over(tree), **_fuzzing(tree, declared), **_corpus(tree, declared)}
-    excepted = listing.read(exceptions)
+    excepted = listing.read(EXCEPTIONS)
     used = [name for name in excepted if problems.pop(name, None)]
     stale = [f"mirror_exceptions.txt: '{name}' is no longer an exception." for name in excepted if name not in used]
     reasonless = [f"mirror_exceptions.txt: '{name}' has no reason." for name, reason in excepted.items() if not reason]
