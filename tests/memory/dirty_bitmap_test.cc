@@ -89,7 +89,7 @@ TEST(DirtyBitmapTest, LosesNoMarkOfTwoThreadsInOneWord) {
 // A mark that found its page dirty already once skipped the atomic write. The bit could then be
 // taken, and the page copied, before the bytes it stood for were visible: they were never copied.
 TEST(DirtyBitmapTest, WhoeverTakesAMarkSeesTheBytesItStandsFor) {
-  constexpr std::uint32_t kRounds = 200'000;
+  constexpr std::uint32_t kRounds = 50'000;
   constexpr std::uint32_t kLongestPause = 1024;
   DirtyBitmap bitmap(kPage);
   // A cache line each: what one thread writes is slow for the other to see.
