@@ -1,6 +1,6 @@
 // The guest's side of a split virtqueue, for tests: lays out the areas, writes descriptors,
-// publishes heads, reads what came back. It does what it is told, right or wrong; layout_at() and
-// add_chain() give a well-behaved driver.
+// publishes heads, reads what came back. It does what it is told, right or wrong; QueueLayout::at()
+// and add_chain() give a well-behaved driver.
 //
 // Not here: notifications (the test calls the device) and descriptor recycling beyond wrapping
 // round the table. Thread-safety: one driver thread; the device may run in another. Specification:

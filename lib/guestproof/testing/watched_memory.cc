@@ -11,18 +11,35 @@ namespace {
 /// many small pieces.
 void record(std::vector<MemoryRange>& log, std::uint64_t address, std::uint64_t length) {
   if (length == 0) return;
-  if (!log.empty() && log.back().address.raw() + log.back().length == address) {
+  const auto distance =
+      log.empty() ? std::nullopt : GuestAddress(address).offset_from(log.back().address);
+  if (distance && *distance == log.back().length)
     log.back().length += length;
-    return;
-  }
-  log.push_back({GuestAddress(address), length});
+  else
+    log.push_back({GuestAddress(address), length});
 }
 
-/// Calls `visit(position)` for the bits that are set, in order, until it returns false.
+struct Part {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+
+/// What of the `size` bytes at `base` lies in `range`; length 0 for nothing. No end is computed: it
+/// may be 2^64.
+Part part_within(const MemoryRange& range, std::uint64_t base, std::uint64_t size) {
+  const auto start = range.address.raw();
+  const auto skipped = start < base ? base - start : 0;  // of the range
+  const auto offset = start < base ? 0 : start - base;
+  if (skipped >= range.length || offset >= size) return {};
+  return {offset, std::min(range.length - skipped, size - offset)};
+}
+
+/// Calls `visit(position)` for the bits that are set in either, in order, until it returns false.
 template <class Visit>
-void for_each_bit(const std::vector<std::uint64_t>& words, Visit&& visit) {
+void for_each_bit(const std::vector<std::uint64_t>& words, const std::vector<std::uint64_t>& others,
+                  Visit&& visit) {
   for (std::size_t i = 0; i < words.size(); ++i)
-    for (auto word = words[i]; word != 0; word &= word - 1)
+    for (auto word = words[i] | others[i]; word != 0; word &= word - 1)
       if (!visit(64 * i + static_cast<std::size_t>(std::countr_zero(word)))) return;
 }
 
@@ -33,7 +50,9 @@ WatchedMemory::WatchedMemory(std::span<const RegionSpec> regions)
   state_->specs.assign(regions.begin(), regions.end());
   for (const auto& spec : regions) {
     GUESTPROOF_INVARIANT(spec.size != 0 && spec.size % kBlock == 0);
-    GUESTPROOF_INVARIANT(region_of(spec.base) == nullptr);
+    GUESTPROOF_INVARIANT(spec.base.checked_add(spec.size - 1));
+    for (const auto& other : state_->regions)
+      GUESTPROOF_INVARIANT(part_within({spec.base, spec.size}, other.base, other.size).length == 0);
     Region region;
     region.base = spec.base.raw();
     region.size = spec.size;
@@ -80,9 +99,8 @@ void WatchedMemory::clear_log() const {
   for (const auto& fetch : state_->fetches) {
     // Fetches are joined across regions that touch, so they are cleared region by region.
     for (auto& region : state_->regions) {
-      const auto begin = std::max(fetch.address.raw(), region.base);
-      const auto end = std::min(fetch.address.raw() + fetch.length, region.base + region.size);
-      if (begin < end) std::memset(region.counts.data() + (begin - region.base), 0, end - begin);
+      const auto part = part_within(fetch, region.base, region.size);
+      std::fill_n(region.counts.data() + part.offset, part.length, std::uint8_t{0});
     }
   }
   state_->fetches.clear();
@@ -94,7 +112,7 @@ void WatchedMemory::reset() const {
   state_->races.clear();
   state_->work = 0;
   for (auto& region : state_->regions) {
-    for_each_bit(region.touched, [&](std::size_t block) {
+    for_each_bit(region.touched, region.touched, [&](std::size_t block) {
       std::memset(region.bytes.get() + block * kBlock, 0, kBlock);
       return true;
     });
@@ -113,8 +131,7 @@ std::optional<GuestAddress> WatchedMemory::first_difference(const WatchedMemory&
       if (std::memcmp(a, b, kBlock) != 0) differs = std::mismatch(a, a + kBlock, b).first;
       return differs == nullptr;
     };
-    for_each_bit(mine.touched, same);
-    if (differs == nullptr) for_each_bit(theirs.touched, same);
+    for_each_bit(mine.touched, theirs.touched, same);
     if (differs != nullptr)
       return GuestAddress(mine.base + static_cast<std::uint64_t>(differs - mine.bytes.get()));
   }
@@ -137,14 +154,12 @@ std::optional<GuestAddress> WatchedMemory::first_excess_fetch(const WatchedMemor
   for (const auto& fetch : state_->fetches)
     for (std::size_t i = 0; i < state_->regions.size(); ++i) {
       const auto& mine = state_->regions[i];
-      const auto begin = std::max(fetch.address.raw(), mine.base);
-      const auto end = std::min(fetch.address.raw() + fetch.length, mine.base + mine.size);
-      if (begin >= end) continue;
-      const auto* here = mine.counts.data() + (begin - mine.base);
-      const auto* there = other.state_->regions[i].counts.data() + (begin - mine.base);
-      if (std::memcmp(here, there, end - begin) == 0) continue;
-      for (std::size_t at = 0; at < end - begin; ++at)
-        if (here[at] > there[at]) return GuestAddress(begin + at);
+      const auto part = part_within(fetch, mine.base, mine.size);
+      const auto* here = mine.counts.data() + part.offset;
+      const auto* there = other.state_->regions[i].counts.data() + part.offset;
+      if (std::memcmp(here, there, part.length) == 0) continue;
+      for (std::size_t at = 0; at < part.length; ++at)
+        if (here[at] > there[at]) return GuestAddress(mine.base + part.offset + at);
     }
   return std::nullopt;
 }

@@ -42,7 +42,8 @@ class WatchedMemory {
   class Slice;
   class GuestView;
 
-  /// REQUIRES: regions do not overlap, sizes are positive multiples of kBlock.
+  /// REQUIRES: regions do not overlap, sizes are positive multiples of kBlock. A region may end
+  /// where the address space does.
   explicit WatchedMemory(std::span<const RegionSpec> regions);
 
   [[nodiscard]] Result<Slice> find(GuestAddress address, std::uint64_t length, Access access) const;
