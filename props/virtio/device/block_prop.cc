@@ -183,7 +183,7 @@ Wish arbitrary_wish() {
       *rc::gen::element(VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID,
                         VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_SECURE_ERASE)
            .as("type");
-  const auto excess = *rc::gen::weightedElement<std::size_t>({{20, 0}, {1, 1}}).as("excess");
+  const auto excess = *rc::gen::weightedElement<std::size_t>({{8, 0}, {1, 1}}).as("excess");
   const auto sectors = *rc::gen::inRange<std::size_t>(0, 6).as("sectors");
   switch (wish.type) {
     case VIRTIO_BLK_T_IN:

@@ -289,6 +289,13 @@ TEST(FileBackendCreate, NotARegularFile) {
             BlockConfigError::kNotRegularFile);
 }
 
+// Linux appends in pwritev(2) on such a file, whatever the offset.
+TEST(FileBackendCreate, FileInAppendMode) {
+  auto file = memory_file();
+  ASSERT_EQ(::fcntl(file.get(), F_SETFL, O_APPEND), 0);
+  EXPECT_EQ(FileBackend::create(std::move(file)).error(), BlockConfigError::kAppendMode);
+}
+
 // The device on a file.
 
 class DeviceOnFileTest : public BlockFixture {

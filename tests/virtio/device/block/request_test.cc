@@ -301,6 +301,10 @@ TEST_F(RequestLimitTest, HeaderAndStatusAreNotCounted) {
             std::nullopt);
   EXPECT_EQ(refusal_of(VIRTIO_BLK_T_OUT, {{kReadable, 16 + 512, false}, {kWritable, 1, true}}),
             std::nullopt);
+  EXPECT_EQ(refusal_of(
+                VIRTIO_BLK_T_OUT,
+                {{kReadable, 16, false}, {GuestAddress(0x8000), 512, false}, {kWritable, 1, true}}),
+            std::nullopt);
 }
 
 TEST_F(RequestLimitTest, TooManyBuffers) {

@@ -57,6 +57,8 @@ constexpr std::array kConfigEntries{
                "the back end is read-only, the device is not"},
     ErrorEntry{BlockConfigError::kNotRegularFile, "not_regular_file",
                "a block back end must be a regular file, not one of mode {value:x}"},
+    ErrorEntry{BlockConfigError::kAppendMode, "append_mode",
+               "a file opened with O_APPEND writes at its end, wherever it is told to"},
 };
 static_assert(error_entries_are_dense(kConfigEntries));
 constexpr ErrorDomain kConfigDomain{"block_config", kConfigEntries};

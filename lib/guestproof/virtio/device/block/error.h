@@ -37,6 +37,7 @@ enum class BlockConfigError : std::uint16_t {
   kBackendTooSmall,
   kBackendReadOnly,
   kNotRegularFile,
+  kAppendMode,
 };
 const ErrorDomain& error_domain(BlockConfigError);
 

@@ -46,6 +46,7 @@ Result<FileBackend> FileBackend::create(Fd file) {
   const int flags = ::fcntl(file.get(), F_GETFL);
   if (flags < 0 || ::fstat(file.get(), &status) != 0) return failed(SystemError::kStat);
   if (!S_ISREG(status.st_mode)) return fail(BlockConfigError::kNotRegularFile, status.st_mode);
+  if ((flags & O_APPEND) != 0) return fail(BlockConfigError::kAppendMode);
   return FileBackend(std::move(file), static_cast<std::uint64_t>(status.st_size),
                      (flags & O_ACCMODE) == O_RDONLY);
 }

@@ -14,7 +14,7 @@ namespace guestproof::virtio::block {
 
 class FileBackend final : public Backend {
  public:
-  /// Errors: BlockConfigError::kNotRegularFile, SystemError::kStat.
+  /// Errors: BlockConfigError::kNotRegularFile, kAppendMode, SystemError::kStat.
   [[nodiscard]] static Result<FileBackend> create(Fd file);
   FileBackend(FileBackend&& other) noexcept
       : file_(std::move(other.file_)), size_(other.size_), read_only_(other.read_only_) {}
