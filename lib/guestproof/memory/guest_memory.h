@@ -104,11 +104,15 @@ Result<void> check_range(const M& memory, GuestAddress address, std::uint64_t le
 template <GuestMemory M>
 Result<typename M::Slice> find_contiguous(const M& memory, GuestAddress address,
                                           std::uint64_t length, Access access) {
-  const auto slice = memory.find(address, length, access);
-  if (!slice || slice->size() == length) return slice;
-  if (const auto all = check_range(memory, address, length, access); !all)
-    return std::unexpected(all.error());
-  return fail(MemoryError::kNotContiguous, address.raw(), length);
+  // One variable is returned on every path, so that the caller's is filled and nothing is copied.
+  auto slice = memory.find(address, length, access);
+  if (slice && slice->size() != length) [[unlikely]] {
+    if (const auto all = check_range(memory, address, length, access); !all)
+      slice = std::unexpected(all.error());
+    else
+      slice = fail(MemoryError::kNotContiguous, address.raw(), length);
+  }
+  return slice;
 }
 
 /// Copies guest memory out. On an error `out` holds the bytes before the fault.

@@ -36,98 +36,116 @@ class ChainWalk {
 
   /// Fills `record` from the chain that starts at `head`. REQUIRES: head < queue size.
   void run(std::uint16_t head, ChainRecord& record) {
-    record.buffers.clear();
     record.head = head;
-    record.readable_count = 0;
-    record.readable_bytes = 0;
-    record.writable_bytes = 0;
-    record.fault = collect(head, record);
-    if (record.fault) [[unlikely]] {
-      record.buffers.clear();
-      record.readable_count = 0;
-      record.readable_bytes = 0;
-      record.writable_bytes = 0;
-    }
+    record.fault.reset();
+    clear(record);
+    if (!collect(head, record)) [[unlikely]]
+      clear(record);
   }
 
  private:
-  [[nodiscard]] std::optional<Error> collect(std::uint16_t head, ChainRecord& record) {
-    std::uint32_t index = head;
-    for (std::uint32_t taken = 0; taken < queue_size_;) {
-      const auto loaded = load(index);
-      if (!loaded) [[unlikely]]
-        return loaded.error();
-      const VirtqDesc& desc = *loaded;
-      if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0) {
-        if (const auto fault = enter_indirect(desc, index)) return fault;
-        index = 0;
-        continue;
-      }
-      if (const auto fault = add(desc, taken, record)) [[unlikely]]
-        return fault;
-      ++taken;
-      if ((desc.flags & VIRTQ_DESC_F_NEXT) == 0) return std::nullopt;
-      index = desc.next;
-      if (index >= table_entries()) [[unlikely]]
-        return Error(ChainError::kNextIndex, index, table_entries());
-    }
-    return Error(ChainError::kTooLong, queue_size_, queue_size_);
+  using Slice = typename M::Slice;
+
+  /// A table of descriptors. `front` is the part of it that one slice covers: all of the queue's
+  /// table; of an indirect one the rest, if any, is read descriptor by descriptor.
+  struct Table {
+    const Slice& front;
+    GuestAddress base;
+    std::uint32_t entries;
+  };
+
+  static void clear(ChainRecord& record) {
+    record.buffers.clear();
+    record.readable_count = 0;
+    record.readable_bytes = 0;
+    record.writable_bytes = 0;
   }
 
-  [[nodiscard]] std::optional<Error> add(const VirtqDesc& desc, std::uint32_t position,
-                                         ChainRecord& record) {
+  // Each of the following is false when the chain is malformed; record.fault then says why.
+
+  static bool refuse(ChainRecord& record, const Error& why) {
+    record.fault = why;
+    return false;
+  }
+
+  [[nodiscard]] bool collect(std::uint16_t head, ChainRecord& record) {
+    if (!follow({table_, {}, queue_size_}, head, record)) return false;
+    if (!indirect_) return true;
+    const GuestAddress base(indirect_->addr);
+    const auto front = memory_.find(base, indirect_->len, Access::kRead);
+    const Slice nothing;
+    const auto entries = static_cast<std::uint32_t>(indirect_->len / sizeof(VirtqDesc));
+    return follow({front ? *front : nothing, base, entries}, 0, record);
+  }
+
+  /// Collects the buffers of one table from `index` on, up to the end of the chain or to an
+  /// indirect descriptor.
+  [[nodiscard]] bool follow(const Table& table, std::uint32_t index, ChainRecord& record) {
+    while (taken_ < queue_size_) {
+      VirtqDesc desc;
+      if (!load(table, index, desc, record)) [[unlikely]]
+        return false;
+      if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0) return note_indirect(desc, index, record);
+      if (!add(desc, record)) [[unlikely]]
+        return false;
+      ++taken_;
+      if ((desc.flags & VIRTQ_DESC_F_NEXT) == 0) return true;
+      index = desc.next;
+      if (index >= table.entries) [[unlikely]]
+        return refuse(record, Error(ChainError::kNextIndex, index, table.entries));
+    }
+    return refuse(record, Error(ChainError::kTooLong, queue_size_, queue_size_));
+  }
+
+  [[nodiscard]] bool add(const VirtqDesc& desc, ChainRecord& record) {
     const bool writable = (desc.flags & VIRTQ_DESC_F_WRITE) != 0;
-    if (!writable && seen_writable_) return Error(ChainError::kReadableAfterWritable, position);
+    if (!writable && seen_writable_) [[unlikely]]
+      return refuse(record, Error(ChainError::kReadableAfterWritable, taken_));
     seen_writable_ = writable;
     const auto total = record.readable_bytes + record.writable_bytes + desc.len;
-    if (total > kMaxChainBytes) return Error(ChainError::kTotalLength, total, kMaxChainBytes);
-    if (desc.len == 0) return std::nullopt;
+    if (total > kMaxChainBytes) [[unlikely]]
+      return refuse(record, Error(ChainError::kTotalLength, total, kMaxChainBytes));
+    if (desc.len == 0) return true;
     record.buffers.push_back({GuestAddress(desc.addr), desc.len});
     (writable ? record.writable_bytes : record.readable_bytes) += desc.len;
     record.readable_count += !writable;
-    return std::nullopt;
+    return true;
   }
 
-  [[nodiscard]] std::optional<Error> enter_indirect(const VirtqDesc& desc, std::uint32_t index) {
-    if (!indirect_negotiated_) return Error(ChainError::kIndirectNotNegotiated);
-    if (in_indirect_) return Error(ChainError::kIndirectNested, index);
+  [[nodiscard]] bool note_indirect(const VirtqDesc& desc, std::uint32_t index,
+                                   ChainRecord& record) {
+    if (!indirect_negotiated_) return refuse(record, ChainError::kIndirectNotNegotiated);
+    if (indirect_) return refuse(record, Error(ChainError::kIndirectNested, index));
     if ((desc.flags & VIRTQ_DESC_F_NEXT) != 0)
-      return Error(ChainError::kIndirectWithNext, desc.next);
+      return refuse(record, Error(ChainError::kIndirectWithNext, desc.next));
     if (desc.len == 0 || desc.len % sizeof(VirtqDesc) != 0)
-      return Error(ChainError::kIndirectLength, desc.len, sizeof(VirtqDesc));
-    in_indirect_ = true;
-    indirect_base_ = GuestAddress(desc.addr);
-    indirect_entries_ = desc.len / sizeof(VirtqDesc);
-    // The part of the table that one slice covers; the rest, if any, is read descriptor by
-    // descriptor.
-    const auto front = memory_.find(indirect_base_, desc.len, Access::kRead);
-    table_ = front ? *front : typename M::Slice{};
-    return std::nullopt;
+      return refuse(record, Error(ChainError::kIndirectLength, desc.len, sizeof(VirtqDesc)));
+    indirect_ = desc;
+    return true;
   }
 
-  [[nodiscard]] std::uint32_t table_entries() const {
-    return in_indirect_ ? indirect_entries_ : queue_size_;
-  }
-
-  [[nodiscard]] Result<VirtqDesc> load(std::uint32_t index) const {
+  [[nodiscard]] bool load(const Table& table, std::uint32_t index, VirtqDesc& desc,
+                          ChainRecord& record) const {
     const std::uint64_t offset = std::uint64_t{index} * sizeof(VirtqDesc);
-    if (offset + sizeof(VirtqDesc) <= table_.size()) [[likely]]
-      return table_.template load<VirtqDesc>(offset);
-    const auto address = indirect_base_.checked_add(offset);
-    if (!address) return fail(ChainError::kIndirectUnmapped, indirect_base_.raw());
-    const auto desc = read_object<VirtqDesc>(memory_, *address);
-    if (!desc) return fail(ChainError::kIndirectUnmapped, address->raw());
-    return desc;
+    if (offset + sizeof(VirtqDesc) <= table.front.size()) [[likely]] {
+      desc = table.front.template load<VirtqDesc>(offset);
+      return true;
+    }
+    const auto address = table.base.checked_add(offset);
+    if (!address) return refuse(record, Error(ChainError::kIndirectUnmapped, table.base.raw()));
+    const auto far = read_object<VirtqDesc>(memory_, *address);
+    if (!far) return refuse(record, Error(ChainError::kIndirectUnmapped, address->raw()));
+    desc = *far;
+    return true;
   }
 
   const M& memory_;
-  typename M::Slice table_;
+  const Slice& table_;
   std::uint16_t queue_size_;
   bool indirect_negotiated_;
-  bool in_indirect_ = false;
   bool seen_writable_ = false;
-  GuestAddress indirect_base_;
-  std::uint32_t indirect_entries_ = 0;
+  std::uint32_t taken_ = 0;            // descriptors, an indirect one itself not counted
+  std::optional<VirtqDesc> indirect_;  // the one whose table is to be followed, or is followed
 };
 
 }  // namespace guestproof::virtio

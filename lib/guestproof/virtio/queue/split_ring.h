@@ -276,11 +276,11 @@ Result<void> SplitRing<M>::restore(const M& memory, const QueueState& state, std
     return std::uint64_t{f.event_index} | std::uint64_t{f.indirect} << 1;
   };
   reset();
-  if (const auto ok = state.check(); !ok) return std::unexpected(ok.error());
+  const auto config = state.config();
+  if (!config) return std::unexpected(config.error());
   if (state.max_size != max_size) return fail(QueueStateError::kMaxSize, state.max_size, max_size);
   if (state.features != features)
     return fail(QueueStateError::kFeatures, bits(state.features), bits(features));
-  const auto config = state.config();
   const auto areas = QueueAreas<M>::translate(memory, *config);
   if (!areas) {
     if (areas.error() == QueueConfigError::kDescriptorTableRange)

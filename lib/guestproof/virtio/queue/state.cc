@@ -172,18 +172,17 @@ Result<QueueConfig> QueueState::config() const {
   if (ready) {
     const auto ok = config->set_ready();
     if (!ok) return fail(QueueStateError::kOverlap, ok.error().value(), ok.error().limit());
-  }
-  return config;
-}
-
-Result<void> QueueState::check() const {
-  if (const auto ok = config(); !ok) return std::unexpected(ok.error());
-  if (!ready) {
+  } else {
     if (broken) return fail(QueueStateError::kFlags, flags_of(*this), kFlagsKnown & ~kFlagBroken);
     if (next_avail != 0) return fail(QueueStateError::kNextAvail, next_avail);
     if (signalled_used) return fail(QueueStateError::kSignalledUsed, *signalled_used);
   }
   if (next_used != next_avail) return fail(QueueStateError::kNextUsed, next_used, next_avail);
+  return config;
+}
+
+Result<void> QueueState::check() const {
+  if (const auto ok = config(); !ok) return std::unexpected(ok.error());
   return {};
 }
 
