@@ -1,0 +1,220 @@
+#include "guestproof/testing/model/vsock_model.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace guestproof::testing {
+namespace {
+
+constexpr std::size_t kHeader = 44;
+constexpr std::uint64_t kHost = 2;
+
+// Operations, §5.10.6.
+enum : std::uint16_t {
+  kRequest = 1,
+  kResponse = 2,
+  kRst = 3,
+  kShutdown = 4,
+  kRw = 5,
+  kCreditUpdate = 6,
+  kCreditRequest = 7,
+};
+
+using HeaderBytes = std::array<std::uint8_t, kHeader>;
+
+std::uint64_t number(const HeaderBytes& bytes, std::size_t offset, std::size_t size) {
+  std::uint64_t value = 0;
+  for (auto i = size; i-- > 0;) value = value << 8 | bytes[offset + i];
+  return value;
+}
+
+void put(HeaderBytes& bytes, std::size_t offset, std::size_t size, std::uint64_t value) {
+  for (std::size_t i = 0; i < size; ++i)
+    bytes[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
+}
+
+ModelVsockPacket packet_of(const HeaderBytes& bytes) {
+  ModelVsockPacket packet;
+  packet.src_cid = number(bytes, 0, 8);
+  packet.dst_cid = number(bytes, 8, 8);
+  packet.src_port = static_cast<std::uint32_t>(number(bytes, 16, 4));
+  packet.dst_port = static_cast<std::uint32_t>(number(bytes, 20, 4));
+  packet.type = static_cast<std::uint16_t>(number(bytes, 28, 2));
+  packet.op = static_cast<std::uint16_t>(number(bytes, 30, 2));
+  packet.flags = static_cast<std::uint32_t>(number(bytes, 32, 4));
+  packet.buf_alloc = static_cast<std::uint32_t>(number(bytes, 36, 4));
+  packet.fwd_cnt = static_cast<std::uint32_t>(number(bytes, 40, 4));
+  return packet;
+}
+
+HeaderBytes header_of(const ModelVsockPacket& packet, std::uint64_t length) {
+  HeaderBytes bytes{};
+  put(bytes, 0, 8, packet.src_cid);
+  put(bytes, 8, 8, packet.dst_cid);
+  put(bytes, 16, 4, packet.src_port);
+  put(bytes, 20, 4, packet.dst_port);
+  put(bytes, 24, 4, length);
+  put(bytes, 28, 2, packet.type);
+  put(bytes, 30, 2, packet.op);
+  put(bytes, 32, 4, packet.flags);
+  put(bytes, 36, 4, packet.buf_alloc);
+  put(bytes, 40, 4, packet.fwd_cnt);
+  return bytes;
+}
+
+/// Why the first `bytes` bytes of a chain's writable part cannot all be written; empty when they
+/// can.
+std::string_view obstacle(const ModelMemory& memory, const ModelChain& chain, std::uint64_t bytes) {
+  for (const auto& piece : chain.writable) {
+    const auto wanted = std::min(bytes, piece.length);
+    const auto good = memory.reachable(piece.address, wanted, true);
+    if (good < wanted)
+      return memory.reachable(piece.address + good, 1, false) == 1 ? "memory.read_only"
+                                                                   : "memory.unmapped";
+    bytes -= wanted;
+  }
+  return "";
+}
+
+}  // namespace
+
+void VsockModel::reset() { *this = VsockModel(limits_); }
+
+bool VsockModel::set_guest_cid(std::uint64_t cid) {
+  // Reserved, §5.10.4: 0, 1, 2 and 0xffffffff, and everything with upper bits.
+  if (cid < 3 || cid >= 0xffffffff) return false;
+  guest_cid_ = cid;
+  return true;
+}
+
+void VsockModel::negotiate(std::uint64_t features) {
+  const bool stream = features & 1, seqpacket = features & 2, no_implied = features & 4;
+  seqpacket_ = seqpacket;
+  // §5.10.3.2: nothing negotiated means streams; seqpackets imply streams unless told otherwise.
+  if (!stream && !seqpacket && !no_implied)
+    stream_ = true;
+  else if (seqpacket && !no_implied)
+    stream_ = true;
+  else
+    stream_ = stream;
+}
+
+bool VsockModel::type_allowed(std::uint16_t type) const {
+  return (type == 1 && stream_) || (type == 2 && seqpacket_);
+}
+
+void VsockModel::send(ModelVsockPacket packet) {
+  packet.src_cid = kHost;
+  packet.dst_cid = guest_cid_;
+  answer(std::move(packet));
+}
+
+std::string_view VsockModel::transmit(const ModelMemory& memory, const ModelChain& chain) {
+  if (chain.writable_bytes() != 0) return "vsock.tx_writable";
+  if (chain.readable_bytes() < kHeader) return "vsock.tx_header";
+  HeaderBytes bytes{};
+  if (chain.read(memory, 0, bytes) != kHeader) return "memory.unmapped";
+  auto packet = packet_of(bytes);
+  const auto length = number(bytes, 24, 4);
+  if (length > limits_.tx_data) return "vsock.tx_data_limit";
+  if (kHeader + length > chain.readable_bytes()) return "vsock.tx_data_length";
+
+  if (packet.src_cid >> 32 != 0) return "vsock.src_cid_reserved";
+  if (packet.dst_cid >> 32 != 0) return "vsock.dst_cid_reserved";
+  if (packet.src_cid != guest_cid_) return "vsock.src_cid";
+  if (packet.dst_cid != kHost) return "vsock.dst_cid";
+  const bool good_type = type_allowed(packet.type);
+  if (!good_type || packet.op < kRequest || packet.op > kCreditRequest) {
+    reset_sender(packet);
+    return good_type ? "vsock.op" : "vsock.type";
+  }
+
+  packet.data.resize(length);
+  if (chain.read(memory, kHeader, packet.data) != length) return "memory.unmapped";
+  take_data(packet.data);
+  guest_buf_alloc_ = packet.buf_alloc;
+  guest_fwd_cnt_ = packet.fwd_cnt;
+  switch (packet.op) {
+    case kRequest:
+      reply(packet, kResponse, {});
+      break;
+    case kShutdown:
+      reset_sender(packet);
+      break;
+    case kRw:
+      reply(packet, kRw, packet.data);
+      break;
+    case kCreditRequest:
+      reply(packet, kCreditUpdate, {});
+      break;
+    default:
+      break;
+  }
+  return "";
+}
+
+void VsockModel::take_data(const std::vector<std::uint8_t>& data) {
+  if (sink_.size() + data.size() > limits_.sink) sink_.clear();
+  sink_.insert(sink_.end(), data.begin(), data.end());
+  taken_ += static_cast<std::uint32_t>(data.size());
+}
+
+void VsockModel::answer(ModelVsockPacket&& packet) {
+  if (answers_.size() < kAnswers) answers_.push_back(std::move(packet));
+}
+
+void VsockModel::reply(const ModelVsockPacket& to, std::uint16_t op,
+                       std::vector<std::uint8_t> data) {
+  ModelVsockPacket packet;
+  packet.src_cid = kHost;
+  packet.dst_cid = to.src_cid;
+  packet.src_port = to.dst_port;
+  packet.dst_port = to.src_port;
+  packet.type = to.type;
+  packet.op = op;
+  packet.flags = op == kRw ? to.flags : 0;
+  packet.buf_alloc = limits_.buf_alloc;
+  packet.fwd_cnt = taken_;
+  packet.data = std::move(data);
+  answer(std::move(packet));
+}
+
+void VsockModel::reset_sender(const ModelVsockPacket& sender) {
+  ModelVsockPacket packet;
+  packet.src_cid = kHost;
+  packet.dst_cid = sender.src_cid;
+  packet.src_port = sender.dst_port;
+  packet.dst_port = sender.src_port;
+  packet.type = sender.type;
+  packet.op = kRst;
+  answer(std::move(packet));
+}
+
+VsockModel::Received VsockModel::receive(const ModelMemory& memory, const ModelChain& chain) {
+  if (chain.readable_bytes() != 0) return {"vsock.rx_readable"};
+  if (chain.writable_bytes() < kHeader) return {"vsock.rx_header"};
+  auto& packet = answers_.front();
+  // A used length has 32 bits.
+  const auto room = std::min<std::uint64_t>(chain.writable_bytes(), 0xffffffff) - kHeader;
+  std::uint64_t length = packet.data.size();
+  const bool may_cut = packet.type == 1 && packet.op == kRw;
+  if (may_cut && room != 0) length = std::min<std::uint64_t>({length, room, limits_.rx_data});
+  if (may_cut && room == 0) length = std::min<std::uint64_t>(length, 1);
+  if (length > limits_.rx_data) {
+    answers_.pop_front();
+    return {"vsock.rx_data_limit"};
+  }
+  if (length > room) return {"vsock.rx_data_length"};
+  if (const auto why = obstacle(memory, chain, kHeader + length); !why.empty()) return {why};
+
+  const auto header = header_of(packet, length);
+  std::vector<std::uint8_t> bytes(header.begin(), header.end());
+  const auto cut = packet.data.begin() + static_cast<std::ptrdiff_t>(length);
+  bytes.insert(bytes.end(), packet.data.begin(), cut);
+  chain.write(memory, 0, bytes);
+  packet.data.erase(packet.data.begin(), cut);
+  if (packet.data.empty()) answers_.pop_front();
+  return {"", static_cast<std::uint32_t>(bytes.size())};
+}
+
+}  // namespace guestproof::testing
