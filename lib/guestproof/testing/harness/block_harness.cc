@@ -1,0 +1,339 @@
+#include "guestproof/testing/harness/block_harness.h"
+
+#include <algorithm>
+
+namespace guestproof::testing {
+namespace {
+
+using virtio::ChainError;
+using virtio::QueueError;
+using namespace virtio::block;
+
+constexpr std::uint64_t bit(unsigned feature) { return std::uint64_t{1} << feature; }
+
+constexpr std::array kKinds{VIRTIO_BLK_T_IN,           VIRTIO_BLK_T_OUT,
+                            VIRTIO_BLK_T_FLUSH,        VIRTIO_BLK_T_GET_ID,
+                            VIRTIO_BLK_T_DISCARD,      VIRTIO_BLK_T_WRITE_ZEROES,
+                            VIRTIO_BLK_T_SECURE_ERASE, VIRTIO_BLK_T_GET_LIFETIME};
+constexpr std::uint32_t kNoType = 0x80000000;
+constexpr std::uint64_t kMaxDataSectors = 8;
+
+/// What the data of OUT requests are taken from: no two places look alike.
+constexpr auto kPattern = [] {
+  std::array<std::byte, kMaxDataSectors * kSectorBytes + 256> pattern{};
+  std::uint32_t state = 1;
+  for (auto& byte : pattern) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<std::byte>(state >> 24);
+  }
+  return pattern;
+}();
+
+/// Different limits for everything, so that none passes for another.
+Config default_config() {
+  Config config;
+  config.capacity = ModelDisk::kSectors;
+  config.features = bit(VIRTIO_BLK_F_FLUSH) | bit(VIRTIO_BLK_F_DISCARD) |
+                    bit(VIRTIO_BLK_F_WRITE_ZEROES) | bit(VIRTIO_BLK_F_SECURE_ERASE);
+  config.id = device_id("a disk of 32 sectors");
+  config.discard = {.max_sectors = 16, .max_segments = 4};
+  config.write_zeroes = {.max_sectors = 12, .max_segments = 3};
+  config.secure_erase = {.max_sectors = 8, .max_segments = 2};
+  return config;
+}
+
+const SegmentLimits& limits_of(std::uint32_t type, const Config& config) {
+  if (type == VIRTIO_BLK_T_DISCARD) return config.discard;
+  if (type == VIRTIO_BLK_T_WRITE_ZEROES) return config.write_zeroes;
+  return config.secure_erase;
+}
+
+BlockModelSetup model_setup(const Config& config) {
+  const auto ranges = [&](unsigned feature,
+                          const SegmentLimits& limits) -> std::optional<BlockModelSetup::Ranges> {
+    if (!config.has(feature)) return std::nullopt;
+    return BlockModelSetup::Ranges{limits.max_sectors, limits.max_segments};
+  };
+  BlockModelSetup setup;
+  setup.capacity = config.capacity;
+  setup.id = config.id;
+  setup.read_only = config.read_only;
+  setup.flush = config.has(VIRTIO_BLK_F_FLUSH);
+  setup.discard = ranges(VIRTIO_BLK_F_DISCARD, config.discard);
+  setup.write_zeroes = ranges(VIRTIO_BLK_F_WRITE_ZEROES, config.write_zeroes);
+  setup.secure_erase = ranges(VIRTIO_BLK_F_SECURE_ERASE, config.secure_erase);
+  setup.may_unmap = config.write_zeroes_may_unmap;
+  if (config.has(VIRTIO_BLK_F_SIZE_MAX)) setup.size_max = config.size_max;
+  if (config.has(VIRTIO_BLK_F_SEG_MAX)) setup.seg_max = config.seg_max;
+  return setup;
+}
+
+/// `sector` brought to where `sectors` sectors fit, if they fit at all.
+std::uint64_t fitting(std::uint64_t sector, std::uint64_t sectors, std::uint64_t capacity) {
+  return sectors > capacity ? 0 : sector % (capacity - sectors + 1);
+}
+
+/// `number`, at least 1, brought below a limit of at least 1.
+std::uint64_t from_one(std::uint64_t number, std::uint64_t limit) {
+  return number == 0 ? 1 : 1 + (number - 1) % std::max<std::uint64_t>(limit, 1);
+}
+
+/// Data of an OUT; `bytes` of them if the pattern has as many.
+std::span<const std::byte> pattern(const Record& record, std::size_t bytes) {
+  const auto from = std::span(kPattern).subspan(record.next % 256);
+  return from.first(std::min(bytes, from.size()));
+}
+
+void set_feature(Config& config, unsigned feature, std::uint32_t& limit, std::uint64_t value) {
+  limit = static_cast<std::uint32_t>(value);
+  config.features &= ~bit(feature);
+  if (value != 0) config.features |= bit(feature);
+}
+
+}  // namespace
+
+BlockHarness::BlockHarness() : Harness(1) {
+  add_type("in", VIRTIO_BLK_T_IN, false);
+  add_type("out", VIRTIO_BLK_T_OUT, false);
+  add_type("flush", VIRTIO_BLK_T_FLUSH, true);
+  add_type("get_id", VIRTIO_BLK_T_GET_ID, false);
+  add_type("discard", VIRTIO_BLK_T_DISCARD, true);
+  add_type("write_zeroes", VIRTIO_BLK_T_WRITE_ZEROES, true);
+  add_type("secure_erase", VIRTIO_BLK_T_SECURE_ERASE, true);
+  unknown_ = depth_.add("request:unknown");
+  in_data_ = depth_.add("request:in:data");
+  out_data_ = depth_.add("request:out:data");
+  depth_.add_errors<BlockError>();
+  // The device asks for no more bytes than there are.
+  depth_.add_errors<ChainError>({ChainError::kReadPastEnd, ChainError::kWritePastEnd});
+  // It returns a chain before it takes the next one, with a length that fits.
+  depth_.add_errors<QueueError>({QueueError::kHeadInFlight, QueueError::kStaleChain,
+                                 QueueError::kUsedLength, QueueError::kChainsInFlight});
+  // The others are of the host's own making.
+  depth_.add_errors<MemoryError>({MemoryError::kNotContiguous, MemoryError::kRegionEmpty,
+                                  MemoryError::kRegionUnaligned, MemoryError::kRegionOverlap,
+                                  MemoryError::kRegionPastEnd, MemoryError::kFileTooSmall,
+                                  MemoryError::kNoRegions});
+  depth_.add_errors<SystemError>({SystemError::kOpen, SystemError::kStat, SystemError::kMap,
+                                  SystemError::kTruncate, SystemError::kMemfd,
+                                  SystemError::kEventFd});
+  configure(default_config());
+}
+
+void BlockHarness::add_type(const std::string& name, std::uint32_t type, bool optional) {
+  TypeCounters counters{.type = type, .executed = depth_.add("request:" + name), .by_status = {}};
+  counters.by_status[VIRTIO_BLK_S_OK] = depth_.add("request:" + name + ":ok");
+  counters.by_status[VIRTIO_BLK_S_IOERR] = depth_.add("request:" + name + ":ioerr");
+  if (optional) counters.by_status[VIRTIO_BLK_S_UNSUPP] = depth_.add("request:" + name + ":unsupp");
+  types_.push_back(counters);
+}
+
+void BlockHarness::configure(const Config& config) {
+  config_ = config;
+  auto device = Device::create(config_, backend_);
+  GUESTPROOF_INVARIANT(device);
+  device_.emplace(std::move(*device));
+  model_.setup = model_setup(config_);
+}
+
+void BlockHarness::reset_device() {
+  backend_.disk.reset();
+  backend_.transfer_limit = SIZE_MAX;
+  model_.disk.reset();
+  if (std::exchange(reconfigured_, false)) configure(default_config());
+}
+
+void BlockHarness::backend(const Record& record) {
+  const std::uint64_t value = record.value;
+  const auto byte = value % (ModelDisk::kBytes + 1);
+  auto faults = model_.disk.faults;
+  auto config = config_;
+  switch (record.kind % 13) {
+    case 0:
+      faults = {};
+      backend_.transfer_limit = SIZE_MAX;
+      break;
+    case 1:
+      faults.read_error = byte;
+      break;
+    case 2:
+      faults.write_error = byte;
+      break;
+    case 3:
+      faults.end = byte;
+      break;
+    case 4:
+      backend_.transfer_limit = value % 1024 == 0 ? SIZE_MAX : value % 1024;
+      break;
+    case 5:
+      faults.flush_error = true;
+      break;
+    case 6:
+      faults.range_error = byte;
+      break;
+    case 7:
+      config.features ^= value & ~bit(VIRTIO_BLK_F_SIZE_MAX) & ~bit(VIRTIO_BLK_F_SEG_MAX);
+      config.read_only = config.has(VIRTIO_BLK_F_RO);
+      break;
+    case 8:
+      config.capacity = value % (ModelDisk::kSectors + 1);
+      break;
+    case 9:
+      set_feature(config, VIRTIO_BLK_F_SIZE_MAX, config.size_max, value % 4096);
+      break;
+    case 10:
+      set_feature(config, VIRTIO_BLK_F_SEG_MAX, config.seg_max, value % 16);
+      break;
+    case 11:
+      config.discard = {.max_sectors = static_cast<std::uint32_t>(value / 16 % 64),
+                        .max_segments = static_cast<std::uint32_t>(1 + value % 16)};
+      config.write_zeroes = config.secure_erase = config.discard;
+      break;
+    default:
+      config.write_zeroes_may_unmap = (value & 1) != 0;
+  }
+  backend_.disk.faults = model_.disk.faults = faults;
+  if (record.kind % 13 >= 7) {
+    configure(config);
+    reconfigured_ = true;
+  }
+}
+
+void BlockHarness::request(Lane& lane, const Record& record) {
+  const bool raw = (record.flags & kRequestRaw) != 0;
+  const auto kind = record.kind % (kKinds.size() + 1);
+  VirtioBlkReq header{};
+  header.type = kind < kKinds.size() ? kKinds[kind] : record.next | (raw ? 0 : kNoType);
+  header.sector = record.value;
+  RequestShape shape;
+  shape.cut = record.width;
+  shape.flags = record.flags;
+  shape.data = address_of(lane, record);
+  shape.writable_tail = 1;
+  if (raw)
+    ask_raw(record, header.type, shape);
+  else
+    ask_properly(record, header, shape);
+  shape.header = std::as_bytes(std::span(&header, 1));
+  if (raw) {
+    shape.header = shape.header.first(sizeof header - record.index % 32 % 17);
+    if ((record.index & 32) != 0) shape.writable_tail = 0;
+  }
+  publish_request(lane, shape);
+}
+
+void BlockHarness::ask_properly(const Record& record, VirtioBlkReq& header, RequestShape& shape) {
+  const std::uint32_t type = header.type;
+  if (type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_OUT) {
+    const auto wanted = from_one((std::uint64_t{record.length} + 511) / 512, kMaxDataSectors);
+    const auto sectors = std::min(wanted, std::max<std::uint64_t>(config_.capacity, 1));
+    header.sector = fitting(record.value, sectors, config_.capacity);
+    const auto bytes = static_cast<std::uint32_t>(sectors * kSectorBytes);
+    (type == VIRTIO_BLK_T_IN ? shape.writable_data : shape.readable_data) = bytes;
+    if (type == VIRTIO_BLK_T_OUT && !shape.data) shape.payload = pattern(record, bytes);
+  } else if (type == VIRTIO_BLK_T_FLUSH) {
+    header.sector = 0;
+  } else if (type == VIRTIO_BLK_T_GET_ID) {
+    shape.writable_data = VIRTIO_BLK_ID_BYTES;
+  } else if (changes_data(type)) {
+    const auto& limits = limits_of(type, config_);
+    const auto sectors = std::min(from_one(record.length, limits.max_sectors),
+                                  std::max<std::uint64_t>(config_.capacity, 1));
+    const std::size_t count = 1 + record.extra % limits.max_segments;
+    for (std::size_t i = 0; i < count; ++i)
+      segments_[i] = {.sector = fitting(record.value + i * sectors, sectors, config_.capacity),
+                      .num_sectors = static_cast<std::uint32_t>(sectors),
+                      .flags = type == VIRTIO_BLK_T_WRITE_ZEROES ? record.next & 1U : 0U};
+    shape.payload = std::as_bytes(std::span(segments_).first(count));
+    shape.readable_data = static_cast<std::uint32_t>(shape.payload.size());
+  }
+}
+
+void BlockHarness::ask_raw(const Record& record, std::uint32_t type, RequestShape& shape) {
+  if (type == VIRTIO_BLK_T_OUT) {
+    shape.readable_data = record.length;
+    shape.writable_data = record.extra % 2048;
+    if (!shape.data) shape.payload = pattern(record, record.length);
+  } else if (changes_data(type)) {
+    const std::uint32_t sectors = record.length, flags = record.next;
+    for (std::size_t i = 0; i < segments_.size(); ++i)
+      segments_[i] = {.sector = record.value + i * sectors, .num_sectors = sectors, .flags = flags};
+    shape.readable_data = record.extra % 2048;
+    const auto bytes = std::as_bytes(std::span(segments_));
+    shape.payload = bytes.first(std::min<std::size_t>(shape.readable_data, bytes.size()));
+  } else {
+    shape.writable_data = record.length;
+    shape.readable_data = record.extra % 2048;
+  }
+}
+
+bool BlockHarness::serve(Lane& lane) {
+  std::size_t position = 0;
+  const auto result = device_->process(lane.device, [&](const Outcome& outcome) {
+    if (position == answers_.size())
+      violated(kModelAgreement, "the device answered a request that the model did not");
+    compare(outcome, answers_[position++]);
+  });
+  if (position != answers_.size())
+    violated(kLiveness, "the device left a request that the model answered");
+  if (result) return *result;
+  count(result.error());
+  return false;
+}
+
+bool BlockHarness::serve_model(Lane& lane) {
+  answers_.clear();
+  do {
+    lane.model.disable_kicks();
+    while (const auto chain = model_take(lane)) {
+      answers_.push_back(model_.serve(world().model(), *chain));
+      lane.model.give_back(*chain, answers_.back().used);
+    }
+    if (!lane.model.active() || !lane.model.broken().empty()) return false;
+  } while (lane.model.enable_kicks());
+  return lane.model.needs_notification();
+}
+
+void BlockHarness::compare(const Outcome& outcome, const BlockModelAnswer& answer) {
+  const auto say = [](auto number) { return number ? std::to_string(*number) : "none"; };
+  const auto error = outcome.error ? outcome.error->name() : std::string();
+  if (outcome.type != answer.type || outcome.status != answer.status ||
+      outcome.used != answer.used || outcome.bytes != answer.bytes || error != answer.error.name)
+    violated(kModelAgreement,
+             "the device says type " + say(outcome.type) + ", status " + say(outcome.status) +
+                 ", error '" + error + "', " + std::to_string(outcome.bytes) +
+                 " bytes, used length " + std::to_string(outcome.used) + "; the model type " +
+                 say(answer.type) + ", status " + say(answer.status) + ", error '" +
+                 answer.error.name + "', " + std::to_string(answer.bytes) + " bytes, used length " +
+                 std::to_string(answer.used));
+  if (outcome.error && outcome.error->as<BlockError>() &&
+      (outcome.error->value() != answer.error.value ||
+       outcome.error->limit() != answer.error.limit))
+    violated(kModelAgreement, "the device says: " + outcome.error->message() +
+                                  "; the model has value " + std::to_string(answer.error.value) +
+                                  " and limit " + std::to_string(answer.error.limit));
+  count_outcome(outcome, answer.executed);
+}
+
+void BlockHarness::count_outcome(const Outcome& outcome, bool executed) {
+  if (outcome.error) count(*outcome.error);
+  if (!outcome.type) return;
+  const auto counters = std::ranges::find(types_, *outcome.type, &TypeCounters::type);
+  if (counters == types_.end()) return depth_.count(unknown_);
+  if (executed) depth_.count(counters->executed);
+  depth_.count(counters->by_status[*outcome.status]);
+  if (outcome.bytes != 0 && outcome.type == VIRTIO_BLK_T_IN) depth_.count(in_data_);
+  if (outcome.bytes != 0 && outcome.type == VIRTIO_BLK_T_OUT) depth_.count(out_data_);
+}
+
+void BlockHarness::compare_outside_memory() {
+  if (const auto sector = backend_.disk.first_difference(model_.disk))
+    violated(kModelAgreement,
+             "sector " + std::to_string(*sector) + " of the disk is not what the model says");
+  if (backend_.disk.flushes() != model_.disk.flushes())
+    violated(kModelAgreement, "the device flushed " + std::to_string(backend_.disk.flushes()) +
+                                  " times, the model " + std::to_string(model_.disk.flushes()) +
+                                  " times");
+}
+
+}  // namespace guestproof::testing

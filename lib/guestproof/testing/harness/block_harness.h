@@ -1,0 +1,94 @@
+// The block device under test, on a disk of 32 sectors that can fail. Target: block.
+//
+// A `request` record, for a device of capacity c:
+//   kind    modulo 9: IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES, SECURE_ERASE, GET_LIFETIME, or
+//           a type of no meaning, 0x80000000 + next (raw: next itself)
+//   value   IN and OUT: the sector, brought to where the data fit; GET_ID: the sector, which means
+//           nothing; DISCARD and the like: the sector of the first segment, brought to where it
+//           fits, the others follow it
+//   length  IN and OUT: bytes of data, rounded up to sectors; at least 1, at most 8 of them;
+//           DISCARD and the like: num_sectors of every segment, at least 1, at most the maximum
+//   extra   DISCARD and the like: one less than the number of segments, modulo the maximum
+//   next    WRITE_ZEROES: bit 0 is the unmap flag; OUT: where in a pattern the data start
+//   address where the data lie; the data of an OUT are a pattern only where this is left to the
+//           harness, and what the guest has there otherwise
+//   cut, flags  how the request is cut into descriptors, see RequestShape
+//
+// With flag raw the guest means what it says, right or wrong:
+//   value, length  as they are; GET_ID and FLUSH: length is the room for data
+//   extra   modulo 2048: IN, GET_ID: bytes of readable data; OUT: bytes of room for data; DISCARD
+//           and the like: bytes of the array of segments, of which at most 512 are written
+//   next    DISCARD and the like: flags of every segment
+//   index   bits 0-4: so many bytes of the header are missing, modulo 17; bit 5: there is no status
+//
+// A `backend` record. Kinds 0 to 6 change what the storage does from now on, the others replace the
+// device by one of another configuration:
+//   0 nothing fails (any more)            7 features: those of value's bits are turned over
+//   1 reading fails from byte value on    8 the capacity is value sectors
+//   2 writing fails from byte value on    9 size_max is value modulo 4096, 0: not negotiated
+//   3 the storage ends at byte value     10 seg_max is value modulo 16, 0: not negotiated
+//   4 transfers move at most value       11 at most 1 + value modulo 16 segments, of at most
+//     modulo 1024 bytes, 0: any amount      value / 16 modulo 64 sectors
+//   5 flushing fails                     12 write zeroes may unmap when value is odd
+//   6 ranges that pass byte value cannot
+//     be discarded, zeroed or erased
+// Bytes are modulo the size of the disk + 1, sectors modulo its sectors + 1.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "guestproof/testing/harness/disk_backend.h"
+#include "guestproof/testing/harness/harness.h"
+#include "guestproof/testing/model/block_model.h"
+#include "guestproof/virtio/device/block/device.h"
+
+namespace guestproof::testing {
+
+class BlockHarness : public Harness {
+ public:
+  BlockHarness();
+
+  [[nodiscard]] std::string_view name() const override { return "block"; }
+
+ protected:
+  void reset_device() override;
+  void request(Lane& lane, const Record& record) override;
+  [[nodiscard]] bool serve(Lane& lane) override;
+  [[nodiscard]] bool serve_model(Lane& lane) override;
+  void backend(const Record& record) override;
+  void compare_outside_memory() override;
+
+ private:
+  using Config = virtio::block::Config;
+  using Outcome = virtio::block::Outcome;
+  struct TypeCounters {
+    std::uint32_t type = 0;
+    Depth::Index executed = 0;
+    std::array<Depth::Index, 3> by_status{};
+  };
+
+  /// `optional`: the type needs a feature, or may ask for what is not supported.
+  void add_type(const std::string& name, std::uint32_t type, bool optional);
+  void configure(const Config& config);
+  void ask_properly(const Record& record, virtio::block::VirtioBlkReq& header, RequestShape& shape);
+  void ask_raw(const Record& record, std::uint32_t type, RequestShape& shape);
+  void compare(const Outcome& outcome, const BlockModelAnswer& answer);
+  void count_outcome(const Outcome& outcome, bool executed);
+
+  Config config_;
+  bool reconfigured_ = false;  // config_ is not the default one
+  DiskBackend backend_;
+  std::optional<virtio::block::Device> device_;
+  BlockModel model_;
+  std::vector<BlockModelAnswer> answers_;  // of the model, in this step
+  std::array<virtio::block::VirtioBlkDiscardWriteZeroes, 32> segments_{};  // of the last request
+
+  std::vector<TypeCounters> types_;
+  Depth::Index unknown_, in_data_, out_data_;
+};
+
+}  // namespace guestproof::testing

@@ -1,0 +1,84 @@
+#include "guestproof/testing/harness/disk_backend.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <string>
+
+#include "guestproof/testing/harness/harness.h"
+
+namespace guestproof::testing {
+namespace {
+
+void check_range(std::uint64_t offset, std::uint64_t length) {
+  if (!range_within<std::uint64_t>(offset, length, ModelDisk::kBytes))
+    violated(kConfinement, "the device wants " + std::to_string(length) + " bytes at " +
+                               std::to_string(offset) + " of a back end that has " +
+                               std::to_string(ModelDisk::kBytes));
+}
+
+void check_parts(std::span<const ::iovec> parts, std::uint64_t offset) {
+  if (parts.empty() || parts.size() > IOV_MAX)
+    violated(kConfinement, "a transfer of " + std::to_string(parts.size()) + " parts");
+  std::uint64_t sum = 0;
+  for (const auto& part : parts) {
+    if (part.iov_len == 0) violated(kConfinement, "a transfer with an empty part");
+    sum += part.iov_len;
+  }
+  check_range(offset, sum);
+}
+
+Result<void> done_or(bool done, const Error& error) {
+  if (done) return {};
+  return std::unexpected(error);
+}
+
+}  // namespace
+
+template <class Move>
+Result<std::size_t> DiskBackend::transfer(std::span<const ::iovec> parts, std::uint64_t offset,
+                                          const Error& error, Move move) {
+  check_parts(parts, offset);
+  std::size_t moved = 0;
+  for (const auto& part : parts) {
+    const std::span bytes(static_cast<std::byte*>(part.iov_base),
+                          std::min(part.iov_len, transfer_limit - moved));
+    const auto step = move(offset + moved, bytes);
+    moved += step.bytes;
+    // What was moved is told first; the next transfer starts at the fault.
+    if (moved == 0 && step.stop == ModelDisk::Stop::kError) return std::unexpected(error);
+    if (step.bytes < part.iov_len) break;
+  }
+  return moved;
+}
+
+Result<std::size_t> DiskBackend::read_at(std::span<const ::iovec> into, std::uint64_t offset) {
+  return transfer(
+      into, offset, Error(SystemError::kRead, EIO),
+      [&](std::uint64_t at, std::span<std::byte> bytes) { return disk.read(at, bytes); });
+}
+
+Result<std::size_t> DiskBackend::write_at(std::span<const ::iovec> from, std::uint64_t offset) {
+  return transfer(
+      from, offset, Error(SystemError::kWrite, ENOSPC),
+      [&](std::uint64_t at, std::span<std::byte> bytes) { return disk.write(at, bytes); });
+}
+
+Result<void> DiskBackend::flush() { return done_or(disk.flush(), {SystemError::kSync, EIO}); }
+
+Result<void> DiskBackend::discard(std::uint64_t offset, std::uint64_t length) {
+  check_range(offset, length);
+  return done_or(disk.discard(offset, length), {SystemError::kAllocate, EIO});
+}
+
+Result<void> DiskBackend::write_zeroes(std::uint64_t offset, std::uint64_t length, bool may_unmap) {
+  check_range(offset, length);
+  return done_or(disk.write_zeroes(offset, length, may_unmap), {SystemError::kAllocate, ENOSPC});
+}
+
+Result<void> DiskBackend::secure_erase(std::uint64_t offset, std::uint64_t length) {
+  check_range(offset, length);
+  return done_or(disk.secure_erase(offset, length), {SystemError::kAllocate, EIO});
+}
+
+}  // namespace guestproof::testing
