@@ -17,6 +17,7 @@
 #include "guestproof/virtio/device/vsock/error.h"
 #include "guestproof/virtio/queue/error.h"
 #include "guestproof/virtio/queue/state.h"
+#include "print.h"
 
 namespace guestproof {
 namespace {

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "print.h"
+
 namespace guestproof {
 namespace {
 

@@ -10,6 +10,7 @@
 
 #include "guestproof/base/endian.h"
 #include "guestproof/testing/watched_memory.h"
+#include "print.h"
 
 namespace guestproof {
 namespace {

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "guestproof/base/endian.h"
+#include "print.h"
 
 namespace guestproof {
 namespace {

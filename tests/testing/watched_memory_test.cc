@@ -6,6 +6,7 @@
 #include <array>
 
 #include "guestproof/base/endian.h"
+#include "print.h"
 
 namespace guestproof::testing {
 

@@ -3,12 +3,15 @@
 // is proved for all values.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 namespace guestproof::virtio {
 
-/// True when `event` lies in [old_index, new_index) modulo 2^16.
+/// True when `event` lies in [old_index, new_index) modulo 2^16. Index wraps: literals, which are
+/// signed, would be compared wrongly, so they do not compile.
 template <class Index = std::uint16_t>
+  requires(!std::signed_integral<Index>)
 constexpr auto need_event(Index event, Index new_index, Index old_index) {
   return static_cast<Index>(new_index - event - Index(1)) <
          static_cast<Index>(new_index - old_index);
