@@ -122,6 +122,7 @@ constexpr std::array kWithoutValue{
     "queue_config.not_ready",    "chain.indirect_not_negotiated",
     "memory.no_regions",         "block_config.size_max_zero",
     "block_config.seg_max_zero", "block_config.backend_read_only",
+    "block_config.append_mode",
 };
 
 /// Every family of errors is a parameter here.
