@@ -528,6 +528,19 @@ TEST_F(DeviceTest, ProcessSeesWhatComesWhileItServes) {
   EXPECT_EQ(served, 2u);
 }
 
+// The second request becomes available after the queue was seen empty and before kicks are on: the
+// third fetch of the available index is the one that sees it.
+TEST_F(DeviceTest, ProcessLooksAgainOnceKicksAreOn) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  driver.set_available_index(1);
+  const auto index = driver.layout().available_ring.raw() + kAvailIdxOffset;
+  memory.add_race({GuestAddress(index), 3, std::byte{2}});
+  auto device = Device::create(config, storage);
+  ASSERT_TRUE(device->process(queue));
+  EXPECT_EQ(driver.used_index(), 2u);
+}
+
 TEST_F(DeviceTest, ProcessReportsABrokenQueue) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   driver.publish(5000);
