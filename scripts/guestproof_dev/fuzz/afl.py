@@ -7,7 +7,7 @@ kill -9 could leave in any state, and refilling it takes seconds.
 import re
 from pathlib import Path
 
-from guestproof_dev.fuzz.pool import Intake, content_name
+from guestproof_dev.fuzz.pool import Intake
 from guestproof_dev.fuzz.worker import INPUT_LIMIT, Worker, read_log
 
 # A unit in a binary without a sanitizer takes microseconds; AFL++ calls it a hang after this.
@@ -42,7 +42,6 @@ class AflWorker(Worker):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self._input = self.folder / "in"
         results = self.folder / "out" / "default"
         self._statistics = results / "fuzzer_stats"
         self._plot = results / "plot_data"
@@ -50,13 +49,7 @@ class AflWorker(Worker):
                          for folder, kind in (("crashes", "crash"), ("hangs", "timeout"))]
 
     def prepare(self) -> None:
-        self._input.mkdir()
-        folders = [self.place.run.corpus(self.combination.target), *self.place.binaries.inputs(self.combination.target)]
-        contents = {path.read_bytes() for folder in folders for path in folder.iterdir()
-                    if path.is_file() and not path.name.startswith(".")}
-        (self._input / "one-record").write_bytes(ONE_RECORD)
-        for content in contents - {b"", ONE_RECORD}:
-            (self._input / content_name(content)).write_bytes(content)
+        (self.input / "one-record").write_bytes(ONE_RECORD)
 
     def _keeper(self, kind: str):
         def keep(_name: str, content: bytes) -> bool:
@@ -71,7 +64,7 @@ class AflWorker(Worker):
     def command(self) -> list:
         binary = self.place.binaries.fuzzer(self.combination)
         dictionary = self.place.binaries.dictionary(self.combination.target)
-        return ["afl-fuzz", "-i", self._input, "-o", self.folder / "out", "-s", self.seed, "-m", "none",
+        return ["afl-fuzz", "-i", self.input, "-o", self.folder / "out", "-s", self.seed, "-m", "none",
                 "-G", INPUT_LIMIT, "-t", f"{HANG_MILLISECONDS}+", *(["-x", dictionary] if dictionary.exists() else []),
                 "-c", binary, "--", binary]
 
@@ -88,7 +81,7 @@ class AflWorker(Worker):
     def _take_rejected_inputs(self) -> None:
         """AFL++ passes over an input of the corpus that crashes or hangs, and only its log tells."""
         for match in _REJECTED.finditer(self.output()):
-            self.keep("crash" if match[2] else "timeout", (self._input / match[1]).read_bytes())
+            self.keep("crash" if match[2] else "timeout", (self.input / match[1]).read_bytes())
 
     def output(self) -> str:
         return _COLOUR.sub("", read_log(self.log))

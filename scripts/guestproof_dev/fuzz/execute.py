@@ -8,7 +8,7 @@ from pathlib import Path
 
 from guestproof_dev import crash
 from guestproof_dev.fuzz import leash
-from guestproof_dev.fuzz.libfuzzer import ENVIRONMENT, limits
+from guestproof_dev.fuzz.conditions import ENVIRONMENT, limits
 
 # The rule for a unit under a sanitizer; a run that exceeds it each time is a finding.
 SLOW_MILLISECONDS = 100
@@ -38,20 +38,28 @@ class Bench:
         self._run = run
         self._unit_timeout = unit_timeout
 
-    def execute(self, binary: Path, path: Path, times: int = 1, patience: float = 120.0) -> Outcome:
-        flags = [*limits(self._unit_timeout), f"-artifact_prefix={self.folder}/again-"]
+    def execute(self, binary: Path, path: Path, times: int = 1, patience: float = 120.0,
+                unit_timeout: int = 0) -> Outcome:
+        flags = [*limits(unit_timeout or self._unit_timeout), f"-artifact_prefix={self.folder}/again-"]
         log, code = self.run([binary, *flags, *[path] * times], patience)
         report = crash.read(log)
         if code not in (0, None) and not report:
             report = crash.Report("crash", f"exit code {code}", f"the program ended with exit code {code}")
         return Outcome(log, report, [int(each) for each in _EXECUTED.findall(log)], code is not None)
 
-    def minimise(self, binary: Path, path: Path, patience: float) -> bytes:
-        """The smallest input that still breaks something, perhaps something else; empty when there is none."""
+    def put(self, content: bytes) -> Path:
+        """A file with that content, for the next run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "input"
+        path.write_bytes(content)
+        return path
+
+    def shrink(self, binary: Path, path: Path, patience: float) -> bytes:
+        """libFuzzer's smallest input that still breaks something, perhaps something else; empty when there is none."""
         smaller = self.folder / "smaller"
         smaller.unlink(missing_ok=True)
         # One step ends after this long without success; the whole is ended by our patience.
-        step = max(1, int(patience / 3))
+        step = max(1, int(patience / 5))
         self.run([binary, "-minimize_crash=1", f"-max_total_time={step}", f"-exact_artifact_path={smaller}",
                   *limits(self._unit_timeout), path], patience)
         return smaller.read_bytes() if smaller.exists() else b""
@@ -59,16 +67,15 @@ class Bench:
     def run(self, command: list, patience: float) -> tuple[str, int | None]:
         """Output and exit code; no exit code when it took too long."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        name, output = f"bench-{self.folder.name}", self.folder / "log"
+        output = self.folder / "log"
         with open(output, "wb") as log:
-            process = leash.start(command, self._run, name, ENVIRONMENT, stdout=log, stderr=log, cwd=self.folder)
+            process = leash.start(command, self._run, self.folder.name, ENVIRONMENT, stdout=log, stderr=log, cwd=self.folder)
         try:
             code = process.wait(patience)
         except subprocess.TimeoutExpired:
             code = None
         finally:
             leash.kill(process)
-            leash.sweep(self._run, name)
         return output.read_text(errors="replace"), code
 
 

@@ -30,7 +30,7 @@ TRIAGE_SECONDS = 10.0
 FULL_DISK_PATIENCE = 600.0
 ENGINES = {"libfuzzer": LibFuzzerWorker, "afl": AflWorker}
 # So many starts in a row without one execution mean that a combination cannot work at all.
-USELESS_STARTS = 3
+USELESS_STARTS = 5
 
 
 class Stop(Enum):
@@ -50,6 +50,7 @@ class Job:
         self.stop = Stop.NO
         self.errors: list[str] = []
         self.workers: list[Worker] = []
+        self._last_words: dict[Combination, str] = {}  # of engines that ended without doing anything
         self.full_disk_patience = FULL_DISK_PATIENCE
         self._full_since: float | None = None
         self._written = self._charted = 0.0
@@ -66,6 +67,8 @@ class Job:
         self.sessions = int(state.get("sessions", 0)) + 1
         saved = state.get("tallies", {})
         self.tallies = {each: Tally(**saved.get(each.name, {})) for each in self.combinations}
+        left_out = state.get("left_out", {})
+        self.left_out = {each.target: set(left_out.get(each.target, [])) for each in self.combinations}
         self._started = time.monotonic()
 
     # Time
@@ -122,29 +125,42 @@ class Job:
         combination, by_itself = worker.combination, not worker.was_asked_to_end
         tally = self.tallies[combination] = self.tallies[combination].with_worker(worker)
         self.workers.remove(worker)
+        blocking = worker.blocking_inputs() - self.left_out[combination.target]
+        self._leave_out(combination.target, blocking)
         tally.breakdowns += by_itself
         tally.killed += worker.was_killed
-        self.schedule.ended(combination, time.monotonic(), worker.seconds, by_itself)
-        useless = by_itself and not worker.was_killed and not worker.artifacts and not worker.figures.executions
-        if useless and self.schedule.turns[combination].failures >= USELESS_STARTS:
-            self.schedule.give_up(combination)
-            self._error(f"{combination.name} does not run: {worker.last_words()}")
+        self.schedule.ended(combination, time.monotonic(), worker.seconds, by_itself and not blocking)
+        if by_itself and not worker.was_killed and not worker.artifacts and not worker.figures.executions:
+            self._note_useless_start(worker)
         worker.dismiss()
+
+    def _note_useless_start(self, worker: Worker) -> None:
+        combination = worker.combination
+        self._last_words[combination] = worker.last_words()
+        if self.schedule.turns[combination].failures >= USELESS_STARTS:
+            self.schedule.give_up(combination)
+
+    def _leave_out(self, target: str, names: set[str]) -> None:
+        """An input of the corpus that breaks the target would end each worker before it has begun."""
+        if names:
+            self.say(f"{len(names)} inputs of the corpus break {target}; the others go on without them")
+            self.left_out[target] |= names
 
     def _fill_slots(self) -> None:
         while len(self.workers) < self.slots and self.left() > 1.0:
             running = [worker.combination for worker in self.workers]
-            combination = self.schedule.next(time.monotonic(), running)
-            if combination is None:
+            turn = self.schedule.next(time.monotonic(), running)
+            if turn is None:
                 return
-            self._start(combination)
+            self._start(*turn)
 
-    def _start(self, combination: Combination) -> None:
+    def _start(self, combination: Combination, seconds: float) -> None:
         taken = {worker.lane for worker in self.workers if worker.combination == combination}
         lane = min(set(range(len(taken) + 1)) - taken)
         self._slices += 1
         worker = ENGINES[combination.engine](self.place, combination, lane, self.pools[combination.target])
-        worker.start(min(self.schedule.slice, self.left()), self._worker_seed(combination))
+        worker.start(min(seconds, self.left()), self._worker_seed(combination),
+                     self.left_out[combination.target])
         self.workers.append(worker)
 
     def _worker_seed(self, combination: Combination) -> int:
@@ -163,6 +179,9 @@ class Job:
             self._quietly(self._watch)
             display(self)
             time.sleep(TICK)
+        for combination, words in self._last_words.items():
+            if not self.tallies[combination].executions:
+                self._error(f"{combination.name} does not run: {words}")
         self._space.open_reserve()
         deadline = self.triage.finish(TRIAGE_SECONDS)
         while self.triage.is_alive() and time.monotonic() < deadline and self.stop is not Stop.AT_ONCE:
@@ -222,6 +241,7 @@ class Job:
             self._written = now
             atomic.write_json(self.run.state_file, {
                 "elapsed": self.elapsed(), "sessions": self.sessions, "slices": self._slices,
+                "left_out": {target: sorted(names) for target, names in self.left_out.items()},
                 "tallies": {each.name: asdict(tally) for each, tally in self.current().items()}})
         if last or now - self._charted >= max(2.0, self.seconds / SERIES_POINTS):
             self._charted = now

@@ -60,4 +60,5 @@ def _chart(points: list[dict], names: list[str], value) -> str:
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small", frameon=False)
     image = io.StringIO()
     figure.savefig(image, format="svg")
-    return image.getvalue().partition("-->")[2] or image.getvalue()
+    # Without the XML declaration, which HTML does not know.
+    return image.getvalue()[image.getvalue().index("<svg"):]

@@ -50,10 +50,18 @@ class Schedule:
         for combination in self.combinations:
             self.turns.setdefault(combination, Turn())
 
-    def next(self, now: float, running: list[Combination]) -> Combination | None:
-        """Who may start a slice now; nobody while all the others wait after failures."""
+    def next(self, now: float, running: list[Combination]) -> tuple[Combination, float] | None:
+        """Who may start now, and for how long; nobody while all wait after failures."""
+        def had(combination: Combination) -> float:
+            return self.turns[combination].used + self.slice * running.count(combination)
         ready = [each for each in self.combinations if self.turns[each].blocked_until <= now]
-        return min(ready, key=lambda each: self.turns[each].used + self.slice * running.count(each), default=None)
+        if not ready:
+            return None
+        chosen = min(ready, key=had)
+        # Whoever has had less and waits gets the slot back soon.
+        waits = [self.turns[each].blocked_until - now for each in self.combinations
+                 if each not in ready and had(each) < had(chosen) + self.slice]
+        return chosen, min([self.slice, *(max(SHORTEST_SLICE, wait) for wait in waits)])
 
     def ended(self, combination: Combination, now: float, seconds: float, by_itself: bool) -> None:
         """Accounts for a slice. One that broke down at once waits, each time twice as long; others go on meanwhile."""

@@ -29,9 +29,9 @@ from pathlib import Path
 
 from guestproof_dev.fuzz import duration
 from guestproof_dev.fuzz.combination import Combination
+from guestproof_dev.fuzz.finding import Finding
 from guestproof_dev.fuzz.job import Job
 from guestproof_dev.fuzz.run import Run
-from guestproof_dev.fuzz.triage import Finding
 from guestproof_dev.paths import ROOT
 
 
@@ -63,7 +63,7 @@ def _combination(combination, tally) -> dict:
 def describe(run: Run, finding: Finding) -> dict:
     """The finding with the paths of its files and the one command that shows it again."""
     folder = run.crashes / finding.id
-    smallest = folder / ("minimised" if finding.minimised_size is not None else "input")
+    smallest = finding.smallest(folder)
     facts = {name: value for name, value in asdict(finding).items() if name != "signature"}
     return {**facts, "folder": str(folder), "input": str(smallest), "scenario": str(folder / "scenario.txt"),
             "reproduce": f"{_shown(ROOT / 'scripts' / 'dev')} repro {_shown(smallest)}"}
@@ -87,6 +87,9 @@ def revision() -> dict:
 def show(summary: dict, say, console) -> None:
     """The table, then the findings with their commands, then what was never reached."""
     _show_combinations(summary, console)
+    for row in summary["combinations"]:
+        if row["killed"]:
+            say(f"{row['killed']} workers of {row['target']} were killed from outside, perhaps for want of memory")
     for finding in summary["findings"]:
         _show_finding(finding, say)
     if summary["waiting"]:
@@ -106,13 +109,13 @@ def _show_combinations(summary: dict, console) -> None:
                         f"seed {summary['seed']}", title_justify="left")
     for name in ("target", "engine"):
         table.add_column(name, no_wrap=True)
-    for name in ("time", "runs", "runs/s", "edges", "new", "broken", "restarts", "MB"):
+    for name in ("time", "runs", "runs/s", "edges", "new", "broken"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in summary["combinations"]:
         runner = Combination(row["target"], row["engine"], row["sanitizer"]).runner
         table.add_row(row["target"], runner, duration.show(row["seconds"]), _short(row["executions"]),
                       _short(row["executions_per_second"]), str(row["edges"]), str(row["finds"]),
-                      str(row["broken_inputs"]), str(row["breakdowns"]), str(row["memory_bytes"] >> 20))
+                      str(row["broken_inputs"]))
     console.print(table)
 
 

@@ -3,12 +3,13 @@
 crashes/FINDING/
     input           the first input that showed it
     minimised       a smaller one with the same signature, when one was found
-    scenario.txt    the smallest of them as text
+    scenario.txt    the smaller of them as text
     report.txt      what the binary printed
-    finding.json    everything about it; written last
+    finding.json    everything about it; written after the others
     more/           further inputs with the same signature, the first hundred
 
-An input stays in crashes/incoming/ until its finding is complete, so a kill -9 at any moment only repeats work.
+An input stays in crashes/incoming/ until its finding is written, so a kill -9 at any moment only repeats work. Findings
+are minimised when nothing else waits.
 """
 
 import math
@@ -18,49 +19,23 @@ import shutil
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from guestproof_dev import crash, scenario
 from guestproof_dev.fuzz import atomic
 from guestproof_dev.fuzz.combination import Combination, judges
 from guestproof_dev.fuzz.execute import Bench, Clock, Outcome
+from guestproof_dev.fuzz.finding import Finding, load
+from guestproof_dev.fuzz.minimise import without_records
 from guestproof_dev.fuzz.pool import content_name
 from guestproof_dev.fuzz.worker import ARTIFACT, Place, read_log
 
 MINIMISE_SECONDS = 20.0
+SLOW_TO_TRY = ("hang", "slow", "oom")
 KEPT_DUPLICATES = 100
+LAST = 1 << 40  # in the queue
 _FALLBACK = {"crash": "crash", "leak": "leak", "timeout": "hang", "oom": "oom", "slow-unit": "slow"}
-
-
-@dataclass
-class Finding:
-    id: str
-    target: str
-    engine: str  # which binary shows it
-    sanitizer: str
-    kind: str
-    title: str
-    message: str
-    stack: list[str]
-    reproducible: bool | None  # None: there was no time to try
-    found_by: str
-    found_after: float  # seconds of the job
-    size: int
-    minimised_size: int | None = None
-    minimising: str = ""  # how it went
-    count: int = 1
-    signature: str = field(default="", repr=False)
-
-    @property
-    def combination(self) -> Combination:
-        return Combination(self.target, self.engine, self.sanitizer)
-
-
-def load(crashes: Path) -> dict[str, Finding]:
-    """The findings on disk by their id."""
-    found = [Finding(**atomic.read_json(path)) for path in sorted(crashes.glob("*/finding.json"))]
-    return {finding.id: finding for finding in found}
 
 
 class Triage(threading.Thread):
@@ -80,12 +55,15 @@ class Triage(threading.Thread):
         self.findings = load(self._crashes)
         self.problem: OSError | None = None
         self.submit_waiting()
+        for finding in self.findings.values():
+            self._plan_minimising(finding)
 
     def submit(self, path: Path) -> None:
-        """The first of its kind from each combination comes before the second of any."""
-        kind = (path.parent.name, path.name.rpartition("-")[0])
-        self._submitted[kind] += 1
-        self._queue.put((self._submitted[kind], str(path)))
+        """The first of its kind from each combination comes early; what takes long to confirm lets some others pass."""
+        prefix = path.name.rpartition("-")[0]
+        self._submitted[path.parent.name, prefix] += 1
+        delay = 4 if prefix in ("timeout", "slow-unit") else 0
+        self._queue.put((self._submitted[path.parent.name, prefix] + delay, str(path)))
 
     def submit_waiting(self) -> None:
         """What an earlier session, or a full disk, has left."""
@@ -104,15 +82,19 @@ class Triage(threading.Thread):
     def run(self) -> None:
         while path := self._queue.get()[1]:
             try:
-                self._examine(Path(path))
+                self._take(Path(path))
             except OSError as error:
                 # The disk is full, say. The input is still where it was; a resumed job looks at it again.
                 self.problem = error
 
+    def _take(self, path: Path) -> None:
+        if path.parent == self._crashes:
+            self._minimise(self.findings[path.name])
+        elif path.exists():
+            self._examine(path)
+
     def _examine(self, path: Path) -> None:
         """When the time is over, the worker's own log must do; what has none waits for --resume."""
-        if not path.exists():
-            return
         combination = self._by_name[path.parent.name.rpartition("-")[0]]
         log = read_log(path.with_suffix(".log"))
         explained = crash.read(log)
@@ -157,38 +139,66 @@ class Triage(threading.Thread):
         folder.mkdir(exist_ok=True)
         atomic.write(folder / "input", content)
         atomic.write(folder / "report.txt", log.encode())
-        smallest = self._minimise(finding, folder / "input") if reproducible else folder / "input"
-        text = scenario.decode(self._place.binaries.scenario, smallest)
-        atomic.write(folder / "scenario.txt", text.encode())
-        atomic.write_json(folder / "finding.json", asdict(finding))
+        self._save(finding)
         self.findings[finding.id] = finding
         _discard(path)
         self._say(f"found: {finding.kind} in {finding.target}: {finding.message}")
+        self._plan_minimising(finding)
 
-    def _minimise(self, finding: Finding, original: Path) -> Path:
+    def _save(self, finding: Finding) -> None:
+        """The text first: a finding.json says that everything else is there."""
+        folder = self._crashes / finding.id
+        text = scenario.decode(self._place.binaries.scenario, finding.smallest(folder))
+        atomic.write(folder / "scenario.txt", text.encode())
+        atomic.write_json(folder / "finding.json", asdict(finding))
+
+    def _plan_minimising(self, finding: Finding) -> None:
+        """For when nothing else waits."""
+        if finding.reproducible and not finding.minimising:
+            self._queue.put((LAST, str(self._crashes / finding.id)))
+
+    def _minimise(self, finding: Finding) -> None:
         patience = self._clock.left(MINIMISE_SECONDS)
-        if patience < 2.0 or finding.size <= 1:
-            finding.minimising = "no time left" if patience < 2.0 else "cannot be smaller"
-            return original
-        binary = self._place.binaries.fuzzer(finding.combination)
-        content = self._bench.minimise(binary, original, patience)
-        if not content or len(content) >= finding.size:
-            finding.minimising = "nothing smaller found"
-            return original
-        candidate = original.with_name("minimised")
-        atomic.write(candidate, content)
-        result = self._bench.execute(binary, candidate, patience=max(20.0, self._clock.left(60.0)))
-        if result.report and result.report.signature == finding.signature:
-            finding.minimising, finding.minimised_size = "done", len(content)
-            return candidate
-        candidate.unlink()
-        finding.minimising = "the smaller input shows something else"
-        if result.report:
-            self._submit_other(finding, content)
-        return original
+        # After the end only what is quick; a resumed job does the rest.
+        if patience < (MINIMISE_SECONDS if finding.kind in SLOW_TO_TRY else 1.0):
+            return
+        original = (self._crashes / finding.id / "input").read_bytes()
+        content = self._shrink(finding, self._leave_out_records(finding, original, patience / 2), patience / 2)
+        if len(content) < len(original):
+            finding.minimised_size = len(content)
+            atomic.write(self._crashes / finding.id / "minimised", content)
+        finding.minimising = "done" if len(content) < len(original) else "nothing smaller found"
+        self._save(finding)
+
+    def _leave_out_records(self, finding: Finding, content: bytes, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
+        return without_records(content, lambda shorter: time.monotonic() < deadline and
+                               self._signature(finding, shorter) == finding.signature)
+
+    def _shrink(self, finding: Finding, content: bytes, seconds: float) -> bytes:
+        """libFuzzer takes any failure for the same one, so what it returns is looked at again."""
+        if finding.kind in SLOW_TO_TRY or len(content) <= 1:
+            return content
+        source = self._bench.put(content)
+        smaller = self._bench.shrink(self._place.binaries.fuzzer(finding.combination), source, seconds)
+        if not smaller or len(smaller) >= len(content):
+            return content
+        signature = self._signature(finding, smaller)
+        if signature == finding.signature:
+            return smaller
+        if signature:
+            self._submit_other(finding, smaller)
+        return content
+
+    def _signature(self, finding: Finding, content: bytes) -> str:
+        """What that input shows in the finding's binary; a hang is told from less by a shorter alarm."""
+        outcome = self._bench.execute(self._place.binaries.fuzzer(finding.combination), self._bench.put(content),
+                                      unit_timeout=1 if finding.kind == "hang" else 0, patience=30.0)
+        report = outcome.report or outcome.slow()
+        return report.signature if report else ""
 
     def _submit_other(self, finding: Finding, content: bytes) -> None:
-        """On the way to a smaller input another bug was met."""
+        """On the way to a smaller input another failure was met."""
         folder = self._place.run.incoming / f"{finding.combination.name}-0"
         folder.mkdir(exist_ok=True)
         path = folder / f"crash-{content_name(content)}"

@@ -59,19 +59,37 @@ class Worker:
         self.submitted = 0  # of the artifacts
         self._asked_to_end = 0.0
         self._process = None
+        self.input = self.folder / "in"
+        self.input_names: set[str] = set()
 
-    def start(self, seconds: float, seed: int) -> None:
+    def start(self, seconds: float, seed: int, left_out: set[str]) -> None:
+        """Starts from everything known but the inputs left out: those break the target, and would do so each time."""
         self.seed = seed
         self.started = time.monotonic()
         self.until = self.started + seconds
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.input.mkdir(parents=True)
         self.incoming.mkdir(parents=True, exist_ok=True)
+        self._gather_inputs(left_out)
         self.prepare()
         environment = {depth.VARIABLE: str(self.place.run.depth / self.name), **self.environment()}
         with open(self.log, "wb") as log:
             self._process = leash.start(self.command(), self.place.run.folder, self.name, environment, stdout=log,
                                         stderr=log, cwd=self.folder)
+
+    def _gather_inputs(self, left_out: set[str]) -> None:
+        target = self.combination.target
+        for folder in (self.place.run.corpus(target), *self.place.binaries.inputs(target)):
+            for path in folder.iterdir():
+                content = b"" if path.name.startswith(".") else path.read_bytes()
+                name = content_name(content)
+                if content and name not in left_out:
+                    (self.input / name).write_bytes(content)
+                    self.input_names.add(name)
+
+    def blocking_inputs(self) -> set[str]:
+        """Names of the inputs it was given that broke the target."""
+        return self.input_names & {path.name.rpartition("-")[2] for path in self.artifacts}
 
     @property
     def seconds(self) -> float:

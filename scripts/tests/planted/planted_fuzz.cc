@@ -54,6 +54,11 @@ void count(size_t which) {
   (void)gone;
 }
 
+[[gnu::noinline]] void write_to_nowhere(uint8_t value) {
+  uint8_t* volatile nowhere = nullptr;
+  *nowhere = value;
+}
+
 [[gnu::noinline]] void overflow(size_t size) {
   volatile int number = INT_MAX;
   number = number + static_cast<int>(size);
@@ -68,7 +73,7 @@ void count(size_t which) {
 }
 
 [[gnu::noinline]] void spin() {
-  for (volatile int i = 0;; i = i + 1) {
+  for (volatile unsigned i = 0;; i = i + 1) {
   }
 }
 
@@ -108,6 +113,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'U':
       use_after_free(data);
+      break;
+    case 'N':
+      write_to_nowhere(data[0]);
       break;
     case 'I':
       overflow(size);
