@@ -7,6 +7,12 @@
 #include "fuzz/runtime/target.h"
 #include "guestproof/testing/scenario/mutate.h"
 
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  guestproof::fuzz::run_input(std::as_bytes(std::span(data, size)));
+  return 0;
+}
+
+#ifdef GUESTPROOF_LIBFUZZER
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
 namespace {
@@ -31,12 +37,6 @@ std::size_t write_program(const Program& program, std::uint8_t* out, std::size_t
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  guestproof::fuzz::run_input(std::as_bytes(std::span(data, size)));
-  return 0;
-}
-
-#ifdef GUESTPROOF_LIBFUZZER
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
   if (max_size < kRecordBytes) return size;
