@@ -177,6 +177,31 @@ bool QueueModel::restore(const WatchedMemory& memory, std::span<const std::byte>
   return true;
 }
 
+std::array<std::byte, 48> QueueModel::save(std::uint16_t max_size) const {
+  std::array<std::byte, 48> bytes{};
+  const auto put = [&](std::size_t offset, std::size_t size, std::uint64_t number) {
+    for (std::size_t i = 0; i < size; ++i, number >>= 8)
+      bytes[offset + i] = static_cast<std::byte>(number & 0xff);
+  };
+  // More than a whole turn of the index ago, the last notification cannot be told.
+  const bool known = used_since_asked_ <= 0xffff;
+  put(0, 4, 0x51535047);
+  put(4, 2, 1);
+  put(6, 2, 48);
+  put(8, 2, max_size);
+  put(10, 2, setup_.size);
+  put(12, 2,
+      1U | (setup_.event_index ? 2U : 0) | (setup_.indirect ? 4U : 0) | (broken_.empty() ? 0 : 8U) |
+          (known ? 16U : 0));
+  put(14, 2, next_avail_);
+  put(16, 2, next_used_);
+  put(18, 2, known ? next_used_ - used_since_asked_ : 0);
+  put(24, 8, setup_.desc);
+  put(32, 8, setup_.avail);
+  put(40, 8, setup_.used);
+  return bytes;
+}
+
 std::uint16_t QueueModel::distance() const {
   return static_cast<std::uint16_t>(ModelMemory(*memory_).number(setup_.avail + 2, 2) -
                                     next_avail_);

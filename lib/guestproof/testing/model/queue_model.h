@@ -7,6 +7,8 @@
 // Thread-safety: none.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -86,6 +88,9 @@ class QueueModel {
   /// are not.
   [[nodiscard]] bool restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
                              std::uint16_t max_size, bool event_index, bool indirect);
+
+  /// What must be saved of this queue, in the same layout. REQUIRES: active(), nothing in flight.
+  [[nodiscard]] std::array<std::byte, 48> save(std::uint16_t max_size) const;
 
   [[nodiscard]] bool active() const { return active_; }
   /// The name of the QueueError that broke the queue; empty while it works.
