@@ -43,7 +43,7 @@ def build(preset: str, targets: list[str] = []) -> Path:
     with _prepared(preset) as folder:
         _configure(preset, folder)
         wanted = ["--target", *targets] if targets else []
-        _quiet(["cmake", "--build", folder, *wanted], f"the build of {preset}")
+        quiet(["cmake", "--build", folder, *wanted], f"the build of {preset}")
     print(f"dev: built {preset} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     return folder
 
@@ -79,10 +79,10 @@ def _configure(preset: str, folder: Path) -> None:
     if ours and ninja.stat().st_mtime >= PRESETS.stat().st_mtime:
         return
     fresh = [] if ours else ["--fresh"]
-    _quiet(["cmake", "--preset", preset, *fresh], f"configuring {preset}")
+    quiet(["cmake", "--preset", preset, *fresh], f"configuring {preset}")
 
 
-def _quiet(command, what: str) -> None:
+def quiet(command, what: str) -> None:
     """Runs the command in the root and shows its output only when it fails."""
     with process.start(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        text=True, errors="replace") as child:
