@@ -29,7 +29,7 @@ struct ChainRecord {
   std::uint64_t readable_bytes = 0;
   std::uint64_t writable_bytes = 0;
   std::optional<Error> fault;
-  std::uint32_t activation = 0;  // of the queue, when the chain was taken
+  std::uint64_t activation = 0;  // of the queue, when the chain was taken
   std::uint16_t head = 0;
 };
 
@@ -51,7 +51,8 @@ class [[nodiscard]] Chain {
   }
   ~Chain() { abandon(); }
 
-  // REQUIRES for all below: complete() has not succeeded on this chain.
+  // REQUIRES for all below: complete() has not succeeded on this chain, nor taken it as stale.
+  // Readers and writers are used no longer than that either: the record is recycled.
 
   [[nodiscard]] std::uint16_t head() const { return record_->head; }
   /// Why the chain is malformed; nothing for a good one.
@@ -79,6 +80,7 @@ class [[nodiscard]] Chain {
   /// were written (§2.7.8.2). Errors: QueueError::kUsedLength (the chain is still held),
   /// kStaleChain (reset took it back).
   Result<void> complete(std::uint32_t written) {
+    GUESTPROOF_INVARIANT(record_ != nullptr);
     const auto done = queue_->finish(*record_, written);
     if (done || done.error() == QueueError::kStaleChain) record_ = nullptr;
     return done;

@@ -49,7 +49,8 @@ class SplitRing {
   }
 
   /// Goes on where a saved queue stopped. The state must be of a queue with this maximum size and
-  /// these features. Errors: QueueStateError; the ring is then inactive.
+  /// these features. Errors: QueueStateError, QueueConfigError::kNotReady (a valid state, but of a
+  /// queue that was not active); the ring is then inactive.
   Result<void> restore(const M& memory, const QueueState& state, std::uint16_t max_size,
                        QueueFeatures features);
 
@@ -248,7 +249,8 @@ class SplitRing {
   std::optional<std::uint16_t> signalled_used_ = std::uint16_t{0};
   QueueFeatures features_;
   std::uint32_t in_flight_count_ = 0;
-  std::uint32_t activation_ = 0;
+  // Counts resets. So wide that a chain that is held for ever cannot see its number come again.
+  std::uint64_t activation_ = 0;
   std::vector<std::uint64_t> in_flight_;  // one bit per head
   std::vector<ChainRecord*> free_;
   std::vector<std::unique_ptr<ChainRecord>> records_;
