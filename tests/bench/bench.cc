@@ -121,6 +121,6 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   guestproof::bench::Table table;
-  benchmark::RunSpecifiedBenchmarks(&table);
-  return 0;
+  // A filter that matches nothing has said so by itself.
+  return benchmark::RunSpecifiedBenchmarks(&table) == 0 ? 1 : 0;
 }

@@ -5,11 +5,12 @@
 // A benchmark times batches: the library's work, then the bare loop's, turn about, so that noise
 // hits both. Its columns are medians per operation: `ns` (ours), `bare_ns` (the loop), `rust_ns`
 // (theirs, on another machine of the same kind), `to_rust` and `to_bare` (ours by theirs, by the
-// loop's). A benchmark never fails for being slow.
+// loop's); a dash where no guest memory is touched. A benchmark never fails for being slow.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>

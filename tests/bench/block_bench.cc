@@ -2,6 +2,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "bench.h"
 #include "guestproof/virtio/device/block/device.h"
 #include "guestproof/virtio/device/block/file_backend.h"

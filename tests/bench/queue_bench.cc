@@ -50,7 +50,8 @@ void chain(benchmark::State& state, bool indirect) {
 void chain_direct(benchmark::State& state) { chain(state, false); }
 void chain_indirect(benchmark::State& state) { chain(state, true); }
 
-/// Chains taken and walked; returning them is not measured.
+/// Chains taken and walked; returning them is not measured. (Theirs can also take a head and look
+/// at its descriptors later, for 6.0 ns; here no unchecked chain ever leaves the queue.)
 template <class Queue>
 void pop(benchmark::State& state, std::int64_t descriptors, double operations_per_chain,
          double rust_ns) {
