@@ -62,6 +62,9 @@ class BlockHarness : public Harness {
   void backend(const Record& record) override;
   void compare_outside_memory() override;
 
+  /// What the device under test stores its sectors in.
+  [[nodiscard]] DiskBackend& storage() { return backend_; }
+
  private:
   using Config = virtio::block::Config;
   using Outcome = virtio::block::Outcome;

@@ -49,6 +49,8 @@ Result<std::size_t> DiskBackend::transfer(std::span<const ::iovec> parts, std::u
     if (moved == 0 && step.stop == ModelDisk::Stop::kError) return std::unexpected(error);
     if (step.bytes < part.iov_len) break;
   }
+  idle_ = moved == 0 ? idle_ + 1 : 0;
+  if (idle_ > kPatience) violated(kLiveness, "the device repeats a transfer that moves nothing");
   return moved;
 }
 

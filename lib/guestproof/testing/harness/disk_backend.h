@@ -20,7 +20,7 @@ class DiskBackend final : public virtio::block::Backend {
   std::size_t transfer_limit = SIZE_MAX;
 
   // Errors, with EIO or ENOSPC: SystemError::kRead, kWrite, kSync, kAllocate. A call that breaks
-  // what Backend requires is a violation of confinement.
+  // what Backend requires is a violation of confinement, and asking for ever one of liveness.
 
   [[nodiscard]] std::uint64_t size() const override { return ModelDisk::kBytes; }
   [[nodiscard]] bool read_only() const override { return false; }
@@ -35,9 +35,14 @@ class DiskBackend final : public virtio::block::Backend {
   [[nodiscard]] Result<void> secure_erase(std::uint64_t offset, std::uint64_t length) override;
 
  private:
+  // Far more fruitless transfers in a row than a program has requests.
+  static constexpr std::size_t kPatience = 100000;
+
   template <class Move>
   Result<std::size_t> transfer(std::span<const ::iovec> parts, std::uint64_t offset,
                                const Error& error, Move move);
+
+  std::size_t idle_ = 0;
 };
 
 }  // namespace guestproof::testing
