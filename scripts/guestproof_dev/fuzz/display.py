@@ -74,11 +74,16 @@ class Display:
 def line(job: Job) -> str:
     """Everything that matters on one plain line."""
     current = job.current().values()
-    rate = sum(worker.rate for worker in job.workers)
+    rate = sum(_rate(job, worker) for worker in job.workers)
     memory = sum(worker.figures.memory for worker in job.workers) >> 20
     return (f"{duration.show(job.left())} left | {rate} exec/s | {sum(tally.edges for tally in current)} edges | "
             f"corpus {sum(len(pool.names) for pool in job.pools.values())} | {sum(tally.finds for tally in current)} new | "
             f"{len(job.triage.findings)} findings | {memory} MB")
+
+
+def _rate(job: Job, worker) -> int:
+    """A worker that is still loading its inputs has none of its own yet."""
+    return worker.rate or job.tallies[worker.combination].rate()
 
 
 def table(job: Job):
@@ -95,7 +100,7 @@ def table(job: Job):
     for combination, tally in job.current().items():
         workers = [worker for worker in job.workers if worker.combination == combination]
         made.add_row(combination.target, combination.runner, duration.show(share - tally.seconds),
-                     f"{sum(worker.rate for worker in workers)}" if workers else "-", str(tally.edges),
+                     str(sum(_rate(job, worker) for worker in workers)) if workers else "-", str(tally.edges),
                      str(tally.corpus), str(tally.finds), str(tally.broken_inputs),
                      f"{sum(worker.figures.memory for worker in workers) >> 20} MB" if workers else "-",
                      style="bold" if workers else "dim")
