@@ -49,9 +49,10 @@ def build(preset: str, targets: list[str] = []) -> Path:
 
 
 def configure(preset: str) -> Path:
-    """Configures when needed, and returns the build folder: its compile commands are there."""
+    """Configures when needed, and returns the build folder: its compile commands are up to date."""
     with _prepared(preset) as folder:
         _configure(preset, folder)
+        quiet(["cmake", "--build", folder, "--target", "build.ninja"], f"configuring {preset}")
     return folder
 
 

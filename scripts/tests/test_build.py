@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -59,6 +60,16 @@ def test_configures_again_when_needed_only(project):
     os.utime(presets, ns=(later, later))
     project.dev("build")
     assert configured.read_text() == "xx"
+
+
+def test_configuring_alone_sees_a_changed_project(project):
+    project.dev("build")
+    add(project, 'file(WRITE ${CMAKE_BINARY_DIR}/configured "")\n')
+    later = (project.root / "build/dev/build.ninja").stat().st_mtime_ns + 10**9
+    os.utime(project.root / "CMakeLists.txt", ns=(later, later))
+    subprocess.run(["/usr/bin/python3", "-c", "from guestproof_dev import build; build.configure('dev')"], check=True,
+                   env={**project.environment, "PYTHONPATH": str(project.root / "scripts")}, capture_output=True)
+    assert (project.root / "build/dev/configured").exists()
 
 
 def test_starts_afresh_after_a_configuration_that_failed(project):
