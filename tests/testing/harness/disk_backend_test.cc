@@ -42,9 +42,9 @@ TEST_F(DiskBackendTest, MovesAtMostItsLimit) {
 }
 
 TEST_F(DiskBackendTest, TellsOfAFaultWhenATransferStartsThere) {
-  backend.disk.faults.read_error = 150;
-  EXPECT_EQ(backend.read_at(parts, 0), 150u);
-  const auto at_the_fault = backend.read_at(std::span(parts).first(1), 150);
+  backend.disk.faults.read_error = 100;
+  EXPECT_EQ(backend.read_at(parts, 0), 100u);
+  const auto at_the_fault = backend.read_at(std::span(parts).last(1), 100);
   ASSERT_FALSE(at_the_fault);
   EXPECT_EQ(at_the_fault.error(), Error(SystemError::kRead, EIO));
 }
@@ -79,6 +79,9 @@ TEST_F(DiskBackendTest, HoldsItsCallerToTheRules) {
   EXPECT_THROW(static_cast<void>(backend.discard(ModelDisk::kBytes, 512)), ViolationFound);
   EXPECT_THROW(static_cast<void>(backend.write_zeroes(0, ModelDisk::kBytes + 512, false)),
                ViolationFound);
+  EXPECT_THROW(static_cast<void>(backend.discard(512, 0)), ViolationFound);
+  EXPECT_THROW(static_cast<void>(backend.secure_erase(511, 513)), ViolationFound);
+  EXPECT_THROW(static_cast<void>(backend.read_at(parts, 1)), ViolationFound);
   parts[1].iov_len = 0;
   EXPECT_THROW(static_cast<void>(backend.read_at(parts, 0)), ViolationFound);
   std::vector<::iovec> many(IOV_MAX + 1, parts[0]);

@@ -10,11 +10,21 @@
 namespace guestproof::testing {
 namespace {
 
-void check_range(std::uint64_t offset, std::uint64_t length) {
+void check_place(std::uint64_t offset, std::uint64_t length) {
   if (!range_within<std::uint64_t>(offset, length, ModelDisk::kBytes))
     violated(kConfinement, "the device wants " + std::to_string(length) + " bytes at " +
                                std::to_string(offset) + " of a back end that has " +
                                std::to_string(ModelDisk::kBytes));
+  if ((offset + length) % ModelDisk::kSector != 0)
+    violated(kConfinement, "the device wants bytes up to " + std::to_string(offset + length) +
+                               ", in the middle of a sector");
+}
+
+void check_range(std::uint64_t offset, std::uint64_t length) {
+  check_place(offset, length);
+  if (length == 0 || length % ModelDisk::kSector != 0)
+    violated(kConfinement, "the device wants to change " + std::to_string(length) +
+                               " bytes, which is no number of sectors");
 }
 
 void check_parts(std::span<const ::iovec> parts, std::uint64_t offset) {
@@ -25,7 +35,7 @@ void check_parts(std::span<const ::iovec> parts, std::uint64_t offset) {
     if (part.iov_len == 0) violated(kConfinement, "a transfer with an empty part");
     sum += part.iov_len;
   }
-  check_range(offset, sum);
+  check_place(offset, sum);
 }
 
 Result<void> done_or(bool done, const Error& error) {
