@@ -91,12 +91,8 @@ void VsockModel::negotiate(std::uint64_t features) {
   const bool stream = features & 1, seqpacket = features & 2, no_implied = features & 4;
   seqpacket_ = seqpacket;
   // §5.10.3.2: nothing negotiated means streams; seqpackets imply streams unless told otherwise.
-  if (!stream && !seqpacket && !no_implied)
-    stream_ = true;
-  else if (seqpacket && !no_implied)
-    stream_ = true;
-  else
-    stream_ = stream;
+  const bool nothing = !stream && !seqpacket && !no_implied;
+  stream_ = stream || nothing || (seqpacket && !no_implied);
 }
 
 bool VsockModel::type_allowed(std::uint16_t type) const {
