@@ -264,6 +264,31 @@ constexpr Seed kStateSeeds[] = {
      "restore"},
     {"size", "error:queue_state.size", "patch index=10 width=2 value=128\nrestore"},
     {"size_zero", "error:queue_state.size", "patch index=10 width=2\nrestore"},
+    // With room for any size: nothing but the size is wrong.
+    {"size_zero_with_room", "error:queue_state.size", R"(
+        area which=desc address=high+0
+        area which=avail address=high+0x1000
+        area which=used address=high+0x2000
+        activate index=16 flags=indirect
+        save
+        patch index=10 width=2 value=0
+        restore)"},
+    {"size_not_power_of_two_with_room", "error:queue_state.size", R"(
+        area which=desc address=high+0
+        area which=avail address=high+0x1000
+        area which=used address=high+0x2000
+        activate index=16 flags=indirect
+        save
+        patch index=10 width=2 value=17
+        restore)"},
+    {"size_above_max_with_room", "error:queue_state.size", R"(
+        area which=desc address=high+0
+        area which=avail address=high+0x1000
+        area which=used address=high+0x2000
+        activate index=16 flags=indirect
+        save
+        patch index=10 width=2 value=128
+        restore)"},
     {"flags", "error:queue_state.flags", "patch index=12 width=2 value=0x35\nrestore"},
     {"broken_but_not_ready", "error:queue_state.flags", "patch index=12 width=2 value=12\nrestore"},
     {"features", "error:queue_state.features", "patch index=12 width=1 value=0x17\nrestore"},
