@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import struct
 
 import pytest
 from planted import job
@@ -91,8 +92,12 @@ def test_seeds_that_break_the_target_do_not_block_it(all_bugs):
 
 def test_depth_counters_are_summed_and_missing_ones_named(all_bugs):
     summary = all_bugs.summary()
-    assert summary["depth"]["planted"]["request:any"] > 1000
-    assert summary["depth"]["planted"]["request:long"] > 0
+    files = list((all_bugs.run / "depth").iterdir())
+    counts = [struct.unpack_from("<56sQ56sQ", path.read_bytes()) for path in files]
+    assert {count[0].rstrip(b"\0") for count in counts} == {b"request:any"}
+    assert len(files) >= 2 and all(count[1] for count in counts)
+    assert summary["depth"]["planted"]["request:any"] == sum(count[1] for count in counts)
+    assert summary["depth"]["planted"]["request:long"] == sum(count[3] for count in counts)
     assert summary["never_reached"] == {"planted": ["request:never"]}
     assert "never reached in planted: request:never\n" in all_bugs.done.stdout
 

@@ -130,7 +130,7 @@ def simulate(total, slots, combinations, lives=None):
 
 ENOUGH_FOR_THREE_ROUNDS = [
     (total, targets, slots)
-    for total in (60, 900, 3600, 86400) for targets in (1, 4, 18) for slots in (1, 2, 7, 32)
+    for total in (60, 900, 7200) for targets in (1, 4, 18) for slots in (1, 2, 7, 32)
     if total * slots / (3 * targets) >= 3 * schedule.SHORTEST_SLICE]
 
 

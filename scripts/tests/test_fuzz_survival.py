@@ -1,6 +1,7 @@
 """What a fuzz job survives, and what it says when it cannot go on: kills, signals, full and read-only disks, mistakes."""
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -63,7 +64,7 @@ def test_killed_in_the_middle_it_resumes_with_nothing_lost(jobs):
 
 
 def wait_until_none(some):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 10
     while left := some():
         assert time.monotonic() < deadline, f"still alive: {left}"
         time.sleep(0.05)
@@ -94,6 +95,32 @@ def test_ctrl_c_ends_with_the_report_and_a_log_out_ends_nothing(jobs):
     assert (jobs.run / "report.html").exists()
     assert job.workers(jobs.run) == []
     assert not list((jobs.run / "work").iterdir())
+
+
+def test_a_terminal_shows_a_table_and_may_go_away(jobs):
+    reader, terminal = os.openpty()
+    process = subprocess.Popen([str(job.DEV), *map(str, jobs.words("--time", "1h", "--jobs", "1"))], stdout=terminal,
+                               stderr=subprocess.DEVNULL, start_new_session=True,
+                               env={**jobs.environment, "TERM": "xterm", "COLUMNS": "80"})
+    os.close(terminal)
+    shown = read_until(reader, b"left of 1h 00m", b"time left", b"memory", b"libfuzzer+ubsan")
+    os.close(reader)
+    process.send_signal(signal.SIGHUP)
+    before = (jobs.run / "state.json").stat().st_mtime_ns if (jobs.run / "state.json").exists() else 0
+    wait_until_none(lambda: not (jobs.run / "state.json").exists() or (jobs.run / "state.json").stat().st_mtime_ns == before)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(job.PATIENCE) == 0
+    assert jobs.summary()["elapsed_seconds"] > 2
+
+
+def read_until(reader, *wanted):
+    """What the terminal was sent, up to the point where all of these have been seen."""
+    shown, deadline = b"", time.monotonic() + job.PATIENCE
+    while not all(each in shown for each in wanted):
+        assert select.select([reader], [], [], max(0, deadline - time.monotonic()))[0], shown
+        shown += os.read(reader, 4096)
+    return shown
 
 
 def test_ctrl_c_twice_ends_at_once(jobs):

@@ -5,6 +5,8 @@ from guestproof_dev.fuzz.binaries import SYMBOLIZER
 # No unit may need more memory than this; the sanitizers' own share is inside the first figure.
 MEMORY_LIMIT_MB = 1024
 ALLOCATION_LIMIT_MB = 128
+# The rule for a unit under a sanitizer; an input that exceeds it each time is a finding.
+SLOW_MILLISECONDS = 100
 
 ENVIRONMENT = {
     # A small quarantine keeps the memory limit meaningful on small targets.
@@ -13,7 +15,6 @@ ENVIRONMENT = {
     "UBSAN_OPTIONS": f"print_stacktrace=1:symbolize=1:external_symbolizer_path={SYMBOLIZER}",
     "LSAN_OPTIONS": f"external_symbolizer_path={SYMBOLIZER}",
 }
-
 WITHOUT_SYMBOLS = {name: f"{value}:symbolize=0" for name, value in ENVIRONMENT.items()}
 # libFuzzer's own exit codes; any other failure is a crash.
 EXIT_KINDS = {70: "timeout", 71: "oom"}

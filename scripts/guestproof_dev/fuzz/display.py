@@ -91,7 +91,7 @@ def table(job: Job):
     from rich.table import Table
 
     made = Table(title=f"{job.run.id}: {duration.show(job.left())} left of {duration.show(job.seconds)}, "
-                       f"{len(job.triage.findings)} findings", title_justify="left", box=None)
+                       f"{len(job.triage.findings)} findings", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for name in ("target", "engine"):
         made.add_column(name, no_wrap=True)
     for name in ("time left", "exec/s", "edges", "corpus", "new", "crashes", "memory"):

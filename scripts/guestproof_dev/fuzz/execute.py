@@ -8,10 +8,8 @@ from pathlib import Path
 
 from guestproof_dev import crash
 from guestproof_dev.fuzz import leash
-from guestproof_dev.fuzz.conditions import ENVIRONMENT, limits
+from guestproof_dev.fuzz.conditions import ENVIRONMENT, SLOW_MILLISECONDS, limits
 
-# The rule for a unit under a sanitizer; a run that exceeds it each time is a finding.
-SLOW_MILLISECONDS = 100
 _EXECUTED = re.compile(r"^Executed .* in (\d+) ms$", re.MULTILINE)
 
 

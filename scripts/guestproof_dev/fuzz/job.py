@@ -7,10 +7,12 @@ on disk before it matters: a kill -9 at any moment costs at most the last two se
 import errno
 import hashlib
 import json
+import resource
 import signal
 import time
 from dataclasses import asdict
 from enum import Enum
+from pathlib import Path
 
 from guestproof_dev.fuzz import atomic, depth, leash
 from guestproof_dev.fuzz.afl import AflWorker
@@ -50,6 +52,7 @@ class Job:
         self.stop = Stop.NO
         self.errors: list[str] = []
         self.workers: list[Worker] = []
+        self._handed_on: set[Path] = set()
         self._last_words: dict[Combination, str] = {}  # of engines that ended without doing anything
         self.full_disk_patience = FULL_DISK_PATIENCE
         self._full_since: float | None = None
@@ -88,6 +91,8 @@ class Job:
         self.pools = {each.target: Pool(self.run.corpus(each.target)) for each in self.combinations}
         self.triage = Triage(self.place, self.combinations, self.say, self.elapsed)
         guardian = leash.Guardian(self.run.folder)
+        # An abort is nothing unusual here, and a core dump of each would fill the disk.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         self._started = time.monotonic()
         self.triage.start()
         try:
@@ -115,11 +120,19 @@ class Job:
     def _watch(self) -> None:
         for worker in list(self.workers):
             alive = worker.poll()
-            for path in worker.artifacts[worker.submitted:]:
-                self.triage.submit(path)
+            self._hand_on(worker.artifacts[worker.submitted:])
             worker.submitted = len(worker.artifacts)
             if not alive:
                 self._account(worker)
+
+    def _hand_on(self, artifacts: list[Path]) -> None:
+        """Each to triage, once: a slow input of the corpus shows in every slice."""
+        for path in artifacts:
+            if path in self._handed_on:
+                path.unlink(missing_ok=True)
+            else:
+                self._handed_on.add(path)
+                self.triage.submit(path)
 
     def _account(self, worker: Worker) -> None:
         combination, by_itself = worker.combination, not worker.was_asked_to_end
@@ -228,7 +241,7 @@ class Job:
 
     def _adopt_leftovers(self) -> None:
         """After a kill -9: nothing of the last session may still run, and what its workers found goes into the pools."""
-        leash.sweep(self.run.folder)
+        leash.clear(self.run.folder)
         for folder in sorted(self.run.work.iterdir()):
             combination = next((each for each in self.combinations if folder.name.startswith(f"{each.name}-")), None)
             if combination:

@@ -3,6 +3,8 @@
 The kernel ends a worker when its supervisor dies (PR_SET_PDEATHSIG). That does not reach the children of afl-fuzz, which
 live in sessions of their own and may be stopped or spinning. So every process of a job carries the job's name in its
 environment, and a guardian, which only notices that the supervisor is gone, ends all that carry it.
+
+afl-fuzz also leaves shared memory behind when it is killed; each worker's folder says by `pid` whose that is.
 """
 
 import os
@@ -22,6 +24,21 @@ def start(command: list, run: Path, name: str, environment: dict[str, str], **op
     """Starts the command in a session of its own: what the terminal sends reaches only the supervisor."""
     return subprocess.Popen([*_LEASH, *map(str, command)], env={**os.environ, **environment, MARK: f"{run}#{name}#"},
                             stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def forget_shared_memory(process_ids: set[int]) -> None:
+    """Removes the shared memory that afl-fuzz leaves when it is killed: its creators are gone, and nobody is attached."""
+    for line in _lines("/proc/sysvipc/shm")[1:]:
+        identifier, creator, attached = (int(line.split()[column]) for column in (1, 4, 6))
+        if creator in process_ids and not attached:
+            subprocess.run(["ipcrm", "-m", str(identifier)], stderr=subprocess.DEVNULL)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
 
 
 def kill(process: subprocess.Popen) -> None:
@@ -51,6 +68,14 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
+def clear(run: Path) -> None:
+    """Ends all that a run has left, and removes what it holds."""
+    # A forkserver may be starting one more child while we look.
+    while sweep(run):
+        time.sleep(0.05)
+    forget_shared_memory({int(path.read_text() or 0) for path in run.glob("work/*/pid")})
+
+
 class Guardian:
     """A process that waits for ours to end, however it ends, and then sweeps."""
 
@@ -70,6 +95,4 @@ def watch() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    # A forkserver may be starting one more child while we look.
-    while sweep(Path(sys.argv[1])):
-        time.sleep(0.05)
+    clear(Path(sys.argv[1]))

@@ -40,7 +40,7 @@ class LibFuzzerWorker(Worker):
     def _libfuzzer(self, flags: list[str]) -> list:
         dictionary = self.place.binaries.dictionary(self.combination.target)
         # The custom mutator works on whole records, so the length is not throttled; one second is the finest grain of
-        # a slow unit, ten times what the rules allow, and triage measures it again.
+        # a slow unit; the sieve before the next slice finds the less slow ones.
         return [self.place.binaries.fuzzer(self.combination), f"-seed={self.seed}", *flags, f"-max_len={INPUT_LIMIT}",
                 "-report_slow_units=1", "-reload=0", "-print_funcs=0", "-print_final_stats=1",
                 f"-artifact_prefix={self.incoming}/", *([f"-dict={dictionary}"] if dictionary.exists() else []),

@@ -9,14 +9,17 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from guestproof_dev.fuzz.conditions import EXIT_KINDS, WITHOUT_SYMBOLS
+from guestproof_dev.fuzz.conditions import EXIT_KINDS, SLOW_MILLISECONDS, WITHOUT_SYMBOLS
 
 BATCH = 1000
 # More of the same help nobody: triage gets so many of the inputs, and the rest stay in the pool.
 HANDED_ON = 20
+SLOW_HANDED_ON = 5
 _RUNNING = re.compile(rb"^Running: (.*)$", re.MULTILINE)
+_EXECUTED = re.compile(rb"^Executed (.*) in (\d+) ms$", re.MULTILINE)
 
 
 def wrap(command: list, flags: list[str], inputs: Path, incoming: Path) -> list:
@@ -32,6 +35,7 @@ def sift(binary: str, flags: list[str], inputs: Path, incoming: Path) -> None:
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if done.returncode == -signal.SIGKILL:
             os.kill(os.getpid(), signal.SIGKILL)  # no input does that; the supervisor is to see it
+        report_slow(done.stderr, incoming)
         started = _RUNNING.findall(done.stderr)
         if done.returncode == 0 or not started:
             waiting = waiting[len(batch):]
@@ -44,6 +48,14 @@ def sift(binary: str, flags: list[str], inputs: Path, incoming: Path) -> None:
             handed_on += 1
         else:
             culprit.unlink()
+
+
+def report_slow(log: bytes, incoming: Path) -> None:
+    """A slow input does not end libFuzzer, so it stays; triage measures it again on its own."""
+    slow = [path for path, milliseconds in _EXECUTED.findall(log) if int(milliseconds) > SLOW_MILLISECONDS]
+    for path in map(Path, map(os.fsdecode, slow[:SLOW_HANDED_ON])):
+        with suppress(FileExistsError):
+            os.link(path, incoming / f"slow-unit-{path.name}")
 
 
 def main() -> None:

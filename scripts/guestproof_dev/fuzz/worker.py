@@ -76,6 +76,7 @@ class Worker:
         with open(self.log, "wb") as log:
             self._process = leash.start(self.command(), self.place.run.folder, self.name, environment, stdout=log,
                                         stderr=log, cwd=self.folder)
+        (self.folder / "pid").write_text(str(self._process.pid))
 
     def _gather_inputs(self, left_out: set[str]) -> None:
         target = self.combination.target
@@ -89,7 +90,8 @@ class Worker:
 
     def blocking_inputs(self) -> set[str]:
         """Names of the inputs it was given that broke the target."""
-        return self.input_names & {path.name.rpartition("-")[2] for path in self.artifacts}
+        return self.input_names & {path.name.rpartition("-")[2] for path in self.artifacts
+                                   if not path.name.startswith("slow-unit")}
 
     @property
     def seconds(self) -> float:
@@ -143,6 +145,8 @@ class Worker:
     def dismiss(self) -> None:
         """After its end: nothing of it stays, neither children nor files."""
         leash.sweep(self.place.run.folder, self.name)
+        if self._process:
+            leash.forget_shared_memory({self._process.pid})
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def last_words(self) -> str:
