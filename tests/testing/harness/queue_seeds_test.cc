@@ -90,6 +90,12 @@ constexpr Seed kQueueSeeds[] = {
         desc index=3 address=data+0 length=64 flags=next next=7
         desc index=7 address=data+0x40 length=32 flags=write
         publish index=3)"},
+    {"buffers_apart", "device:notify", R"(
+        desc index=0 address=data+0 length=100 flags=next next=1
+        desc index=1 address=data+0x400 length=100 flags=next next=2
+        desc index=2 address=data+0x800 length=100 flags=next|write next=3
+        desc index=3 address=data+0xc00 length=100 flags=write
+        publish index=0)"},
     {"chain_linked_elsewhere", "device:notify", R"(
         request length=16
         link index=1 flags=next|write next=9
@@ -103,10 +109,23 @@ constexpr Seed kQueueSeeds[] = {
         write address=low:end-4 width=8 value=0x10000000000
         desc index=0 address=low:end-8 length=16 flags=indirect
         publish index=0)"},
+    {"indirect_table_longer_than_64_kib", "device:notify", R"(
+        indirect index=0 address=data+0 length=8 flags=next next=4
+        indirect index=4 address=data+0x40 length=8 flags=write
+        desc index=0 address=indirect+0 length=0x10020 flags=indirect
+        publish index=0)"},
+    {"indirect_with_write", "device:notify", R"(
+        indirect index=0 address=data+0 length=8 flags=write
+        desc index=0 address=indirect+0 length=16 flags=indirect|write
+        publish index=0)"},
     {"entry_and_index_moved_by_hand", "device:notify", "entry index=1 next=5\navail next=2"},
     {"race_on_the_available_index", "guest:kick",
      "request\n"
      "race address=avail+2 nth=2 value=2\n"
+     "kick"},
+    {"race_while_kicks_are_switched_on", "device:notify",
+     "request\n"
+     "race address=avail+2 nth=3 value=2\n"
      "kick"},
     {"race_on_a_descriptor", "guest:kick",
      "request\n"
@@ -136,10 +155,14 @@ constexpr Seed kQueueSeeds[] = {
      "area which=desc address=high:end-32\nactivate"},
     {"available_ring_range", "error:queue_config.available_ring_range",
      "area which=avail address=raw value=0xfffffffffffffffe\nactivate"},
+    {"available_ring_up_to_the_end", "error:queue_config.available_ring_range",
+     "area which=avail address=high:end-36\nactivate"},
     {"used_ring_range", "error:queue_config.used_ring_range",
      "area which=used address=rom+0\nactivate"},
     {"areas_overlap", "error:queue_config.areas_overlap",
      "area which=avail address=desc:end-2\nactivate"},
+    {"areas_overlap_from_below", "error:queue_config.areas_overlap",
+     "area which=avail address=desc:before-4\nactivate"},
     {"not_ready", "error:queue_config.not_ready", "patch index=12 width=1 value=4\nrestore"},
     {"refused_and_kicked", "guest:activate_refused", "activate index=3\nrequest flags=kick\nsave"},
 
@@ -168,6 +191,13 @@ constexpr Seed kQueueSeeds[] = {
     {"too_long_by_one", "error:chain.too_long",
      "queue index=1 flags=indirect\n"
      "request cut=4 length=2 flags=indirect"},
+    {"too_long_through_a_table", "error:chain.too_long", R"(
+        queue index=1 flags=indirect
+        indirect index=0 address=data+0 length=8 flags=next next=1
+        indirect index=1 address=data+8 length=8
+        desc index=0 address=data+16 length=8 flags=next next=1
+        desc index=1 address=indirect+0 length=32 flags=indirect
+        publish index=0)"},
     {"next_index", "error:chain.next_index", "desc index=0 flags=next next=16\npublish index=0"},
     {"next_index_of_a_table", "error:chain.next_index", R"(
         indirect index=0 address=data+0 length=8 flags=next next=1
@@ -184,6 +214,15 @@ constexpr Seed kQueueSeeds[] = {
     {"readable_after_writable", "error:chain.readable_after_writable", R"(
         desc index=0 address=data+0 length=4 flags=next|write next=1
         desc index=1 address=data+4 length=4
+        publish index=0)"},
+    {"readable_after_empty_writable", "error:chain.readable_after_writable", R"(
+        desc index=0 address=data+0 flags=next|write next=1
+        desc index=1 address=data+4 length=4
+        publish index=0)"},
+    {"readable_in_a_table_after_writable", "error:chain.readable_after_writable", R"(
+        indirect index=0 address=data+4 length=4
+        desc index=0 address=data+0 length=4 flags=next|write next=1
+        desc index=1 address=indirect+0 length=16 flags=indirect
         publish index=0)"},
     {"indirect_not_negotiated", "error:chain.indirect_not_negotiated", R"(
         queue index=4
@@ -204,6 +243,11 @@ constexpr Seed kQueueSeeds[] = {
      "publish index=0"},
     {"indirect_unmapped", "error:chain.indirect_unmapped", R"(
         desc index=0 address=hole+0 length=16 flags=indirect
+        publish index=0)"},
+    {"indirect_table_past_the_last_address", "error:chain.indirect_unmapped", R"(
+        write address=top+0xff0 width=8 value=0x6000
+        write address=top+0xff8 width=8 value=0x0101000100000008
+        desc index=0 address=top+0xff0 length=0x2000 flags=indirect
         publish index=0)"},
 };
 
@@ -241,6 +285,10 @@ constexpr Seed kStateSeeds[] = {
         patch index=12 width=1 value=7
         restore
         event next=9
+        request)"},
+    {"a_turn_without_a_notification", "device:notify", R"(
+        patch index=18 width=2 value=1
+        restore
         request)"},
     {"restore_after_reset", "guest:restore", "request flags=kick\nsave\nreset\nrestore\nrequest"},
     {"restore_makes_chains_stale", "chain:stale", "request\ntake\nrestore\ncomplete\nrequest"},
