@@ -90,7 +90,13 @@ void Mutator::edit_field(Record& record, const Field& field) {
   }
   std::uint64_t value = 0;
   for (std::size_t i = field.size; i-- > 0;) value = value << 8 | bytes[i];
-  value = below(3) == 0 ? value + below(9) - 4 : number(field.size);
+  const auto way = below(4);
+  if (way == 0)
+    value += below(9) - 4;
+  else if (way == 1)
+    value ^= std::uint64_t{1} << below(8U * field.size);
+  else
+    value = number(field.size);
   for (std::size_t i = 0; i < field.size; ++i, value >>= 8)
     bytes[i] = static_cast<unsigned char>(value);
 }
