@@ -1,5 +1,6 @@
 """One program against the committed inputs, then against the engine, until something notices or time is up."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import time
 from pathlib import Path
 
 from guestproof_dev.fuzz import leash
-from guestproof_dev.fuzz.libfuzzer import ENVIRONMENT, limits
+from guestproof_dev.fuzz.conditions import ENVIRONMENT, limits
 from guestproof_dev.fuzz.worker import INPUT_LIMIT
 
 UNIT_TIMEOUT = 10  # seconds; what takes longer hangs
@@ -81,8 +82,8 @@ def replay(program: Path, inputs: list[Path]) -> str | None:
     """Runs inputs, files or folders, and says who noticed something; None when nobody did."""
     fixed = ["-runs=0"] if any(path.is_dir() for path in inputs) else []
     done = subprocess.run([program, *fixed, *limits(UNIT_TIMEOUT), f"-max_len={INPUT_LIMIT}",
-                           f"-artifact_prefix={program}-", *inputs], env=ENVIRONMENT, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, errors="replace")
+                           f"-artifact_prefix={program}-", *inputs], env={**os.environ, **ENVIRONMENT},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     return _finder(done.returncode, done.stderr)
 
 
