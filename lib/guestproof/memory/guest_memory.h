@@ -60,9 +60,12 @@ concept GuestSlice =
       s.read(offset, out);
       s.write(offset, in);
       s.fill(offset, length, std::byte{});
-      // Host ranges for system calls that copy out of, and into, the whole slice.
+      // Host ranges for system calls that copy out of, and into, the whole slice. After a call has
+      // written through io_target(), written_by_io() says so: a page that is marked dirty before
+      // its bytes arrive can be copied by a migration without them.
       { s.io_source() } -> std::same_as<::iovec>;
       { s.io_target() } -> std::same_as<::iovec>;
+      s.written_by_io();
     };
 
 template <class M>
@@ -78,8 +81,8 @@ concept GuestMemory =
 /// Calls `visit(slice)` for the host-contiguous parts of [address, address + length), in order.
 /// Errors: as find(), kAddressOverflow; `visit` has then seen the parts before the fault.
 template <GuestMemory M, std::invocable<typename M::Slice> Visit>
-Result<void> for_each_slice(const M& memory, GuestAddress address, std::uint64_t length,
-                            Access access, Visit&& visit) {
+[[nodiscard]] Result<void> for_each_slice(const M& memory, GuestAddress address,
+                                          std::uint64_t length, Access access, Visit&& visit) {
   while (length != 0) {
     const auto slice = memory.find(address, length, access);
     if (!slice) return std::unexpected(slice.error());
@@ -95,15 +98,15 @@ Result<void> for_each_slice(const M& memory, GuestAddress address, std::uint64_t
 
 /// Succeeds when every byte of [address, address + length) can be accessed.
 template <GuestMemory M>
-Result<void> check_range(const M& memory, GuestAddress address, std::uint64_t length,
-                         Access access) {
+[[nodiscard]] Result<void> check_range(const M& memory, GuestAddress address, std::uint64_t length,
+                                       Access access) {
   return for_each_slice(memory, address, length, access, [](const auto&) {});
 }
 
 /// All of [address, address + length) as one slice. Errors: as check_range(), kNotContiguous.
 template <GuestMemory M>
-Result<typename M::Slice> find_contiguous(const M& memory, GuestAddress address,
-                                          std::uint64_t length, Access access) {
+[[nodiscard]] Result<typename M::Slice> find_contiguous(const M& memory, GuestAddress address,
+                                                        std::uint64_t length, Access access) {
   // One variable is returned on every path, so that the caller's is filled and nothing is copied.
   auto slice = memory.find(address, length, access);
   if (slice && slice->size() != length) [[unlikely]] {
@@ -117,7 +120,8 @@ Result<typename M::Slice> find_contiguous(const M& memory, GuestAddress address,
 
 /// Copies guest memory out. On an error `out` holds the bytes before the fault.
 template <GuestMemory M>
-Result<void> read_bytes(const M& memory, GuestAddress address, std::span<std::byte> out) {
+[[nodiscard]] Result<void> read_bytes(const M& memory, GuestAddress address,
+                                      std::span<std::byte> out) {
   return for_each_slice(memory, address, out.size(), Access::kRead,
                         [&](const typename M::Slice& slice) {
                           slice.read(0, out.first(slice.size()));
@@ -127,7 +131,8 @@ Result<void> read_bytes(const M& memory, GuestAddress address, std::span<std::by
 
 /// Copies into guest memory. On an error the bytes before the fault are written.
 template <GuestMemory M>
-Result<void> write_bytes(const M& memory, GuestAddress address, std::span<const std::byte> in) {
+[[nodiscard]] Result<void> write_bytes(const M& memory, GuestAddress address,
+                                       std::span<const std::byte> in) {
   return for_each_slice(memory, address, in.size(), Access::kWrite,
                         [&](const typename M::Slice& slice) {
                           slice.write(0, in.first(slice.size()));
@@ -140,7 +145,7 @@ template <class T>
 concept WireObject = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
 
 template <WireObject T, GuestMemory M>
-Result<T> read_object(const M& memory, GuestAddress address) {
+[[nodiscard]] Result<T> read_object(const M& memory, GuestAddress address) {
   T object{};
   const auto copied = read_bytes(memory, address, std::as_writable_bytes(std::span(&object, 1)));
   if (!copied) return std::unexpected(copied.error());
@@ -148,7 +153,7 @@ Result<T> read_object(const M& memory, GuestAddress address) {
 }
 
 template <WireObject T, GuestMemory M>
-Result<void> write_object(const M& memory, GuestAddress address, const T& object) {
+[[nodiscard]] Result<void> write_object(const M& memory, GuestAddress address, const T& object) {
   return write_bytes(memory, address, std::as_bytes(std::span(&object, 1)));
 }
 

@@ -66,11 +66,8 @@ class MappedSlice {
     mark(offset, length);
   }
   [[nodiscard]] ::iovec io_source() const { return {host_, size_}; }
-  /// Marks the whole slice dirty: the system call may write all of it.
-  [[nodiscard]] ::iovec io_target() const {
-    mark(0, size_);
-    return {host_, size_};
-  }
+  [[nodiscard]] ::iovec io_target() const { return {host_, size_}; }
+  void written_by_io() const { mark(0, size_); }
 
  private:
   [[nodiscard]] std::byte* at(std::size_t offset, [[maybe_unused]] std::size_t length) const {
@@ -152,7 +149,7 @@ class MappedMemory {
     bool read_only;
   };
   explicit MappedMemory(std::vector<MappedRegion> regions);
-  static Result<void> map(MappedRegion& region);
+  [[nodiscard]] static Result<void> map(MappedRegion& region);
 
   std::vector<MappedRegion> regions_;
   std::vector<Span> spans_;
@@ -182,8 +179,8 @@ class MappedMemory::Builder {
     Backing backing;
     MappedRegion region;
   };
-  static Result<void> check(const MappedRegion& region);
-  static Result<void> attach_file(Request& request);
+  [[nodiscard]] static Result<void> check(const MappedRegion& region);
+  [[nodiscard]] static Result<void> attach_file(Request& request);
 
   std::vector<Request> requests_;
   bool track_dirty_ = false;

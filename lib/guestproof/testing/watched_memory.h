@@ -156,7 +156,9 @@ class WatchedMemory::Slice {
     if (length != 0) std::memset(written(offset, length), std::to_integer<int>(value), length);
   }
   [[nodiscard]] ::iovec io_source() const { return {fetched(0, size_), size_}; }
+  /// Counts as written at once: the system call may write all of it.
   [[nodiscard]] ::iovec io_target() const { return {written(0, size_), size_}; }
+  void written_by_io() const {}
 
  private:
   friend class WatchedMemory;

@@ -79,7 +79,7 @@ class [[nodiscard]] Chain {
   /// Returns the chain to the driver; `written` bytes, counted from the first device-writable one,
   /// were written (§2.7.8.2). Errors: QueueError::kUsedLength (the chain is still held),
   /// kStaleChain (reset took it back).
-  Result<void> complete(std::uint32_t written) {
+  [[nodiscard]] Result<void> complete(std::uint32_t written) {
     GUESTPROOF_INVARIANT(record_ != nullptr);
     const auto done = queue_->finish(*record_, written);
     if (done || done.error() == QueueError::kStaleChain) record_ = nullptr;

@@ -31,23 +31,23 @@ class QueueConfig {
   // the old value.
 
   /// Errors: kSizeZero, kSizeNotPowerOfTwo, kSizeAboveMax.
-  Result<void> set_size(std::uint16_t size);
+  [[nodiscard]] Result<void> set_size(std::uint16_t size);
   /// Errors: kDescriptorTableAlign (16).
-  Result<void> set_descriptor_table(GuestAddress address);
+  [[nodiscard]] Result<void> set_descriptor_table(GuestAddress address);
   /// Errors: kAvailableRingAlign (2).
-  Result<void> set_available_ring(GuestAddress address);
+  [[nodiscard]] Result<void> set_available_ring(GuestAddress address);
   /// Errors: kUsedRingAlign (4).
-  Result<void> set_used_ring(GuestAddress address);
+  [[nodiscard]] Result<void> set_used_ring(GuestAddress address);
 
   /// Fixes the configuration. Errors: kAreasOverlap.
-  Result<void> set_ready();
+  [[nodiscard]] Result<void> set_ready();
   /// Back to maximum size, no addresses, not ready.
   void reset() { *this = QueueConfig(max_size_); }
 
  private:
   explicit QueueConfig(std::uint16_t max_size) : max_size_(max_size), size_(max_size) {}
-  Result<void> set_area(GuestAddress& area, GuestAddress address, std::uint64_t alignment,
-                        QueueConfigError misaligned);
+  [[nodiscard]] Result<void> set_area(GuestAddress& area, GuestAddress address,
+                                      std::uint64_t alignment, QueueConfigError misaligned);
 
   GuestAddress descriptor_table_;
   GuestAddress available_ring_;
@@ -65,7 +65,7 @@ struct QueueAreas {
   typename M::Slice available_ring;
   typename M::Slice used_ring;
 
-  static Result<QueueAreas> translate(const M& memory, const QueueConfig& config) {
+  [[nodiscard]] static Result<QueueAreas> translate(const M& memory, const QueueConfig& config) {
     if (!config.ready()) return fail(QueueConfigError::kNotReady);
     const auto size = config.size();
     const auto table = find_contiguous(memory, config.descriptor_table(),

@@ -40,7 +40,7 @@ class Cursor {
   /// Calls `visit(slice)` for the next `length` bytes and moves past them. On an error the position
   /// is where the fault is, so remaining() tells how far it got. REQUIRES: length ≤ remaining().
   template <class Visit>
-  Result<void> advance(std::uint64_t length, Access access, Visit&& visit) {
+  [[nodiscard]] Result<void> advance(std::uint64_t length, Access access, Visit&& visit) {
     while (length != 0) {
       const auto& buffer = buffers_.front();
       const auto wanted = std::min<std::uint64_t>(length, buffer.length - consumed_);
@@ -89,7 +89,7 @@ class Reader : public Cursor<M> {
 
   /// Copies the next out.size() bytes. Errors: ChainError::kReadPastEnd (nothing is read),
   /// MemoryError.
-  Result<void> read(std::span<std::byte> out) {
+  [[nodiscard]] Result<void> read(std::span<std::byte> out) {
     return visit_slices(out.size(), [&](const typename M::Slice& slice) {
       slice.read(0, out.first(slice.size()));
       out = out.subspan(slice.size());
@@ -98,7 +98,7 @@ class Reader : public Cursor<M> {
 
   /// A private copy of the next sizeof(T) bytes, however they are cut. Errors: as read().
   template <WireObject T>
-  Result<T> read_object() {
+  [[nodiscard]] Result<T> read_object() {
     T object{};
     const auto done = read(std::as_writable_bytes(std::span(&object, 1)));
     if (!done) return std::unexpected(done.error());
@@ -108,14 +108,14 @@ class Reader : public Cursor<M> {
   /// Calls `visit(slice)` for the host-contiguous parts of the next `length` bytes; for system
   /// calls that take an iovec. Each part is to be used once. Errors: as read().
   template <class Visit>
-  Result<void> visit_slices(std::uint64_t length, Visit&& visit) {
+  [[nodiscard]] Result<void> visit_slices(std::uint64_t length, Visit&& visit) {
     if (length > this->remaining())
       return fail(ChainError::kReadPastEnd, length, this->remaining());
     return this->advance(length, Access::kRead, visit);
   }
 
   /// Moves on without looking. Errors: kReadPastEnd.
-  Result<void> skip(std::uint64_t length) {
+  [[nodiscard]] Result<void> skip(std::uint64_t length) {
     if (length > this->remaining())
       return fail(ChainError::kReadPastEnd, length, this->remaining());
     this->skip_bytes(length);
@@ -123,7 +123,7 @@ class Reader : public Cursor<M> {
   }
 
   /// A reader of the next `length` bytes only; this one moves past them. Errors: kReadPastEnd.
-  Result<Reader> split(std::uint64_t length) {
+  [[nodiscard]] Result<Reader> split(std::uint64_t length) {
     auto front = *this;
     const auto done = skip(length);
     if (!done) return std::unexpected(done.error());
@@ -140,7 +140,7 @@ class Writer : public Cursor<M> {
 
   /// Copies `in` to the next bytes. Errors: ChainError::kWritePastEnd (nothing is written),
   /// MemoryError.
-  Result<void> write(std::span<const std::byte> in) {
+  [[nodiscard]] Result<void> write(std::span<const std::byte> in) {
     return visit_slices(in.size(), [&](const typename M::Slice& slice) {
       slice.write(0, in.first(slice.size()));
       in = in.subspan(slice.size());
@@ -148,12 +148,12 @@ class Writer : public Cursor<M> {
   }
 
   template <WireObject T>
-  Result<void> write_object(const T& object) {
+  [[nodiscard]] Result<void> write_object(const T& object) {
     return write(std::as_bytes(std::span(&object, 1)));
   }
 
   /// Sets the next `length` bytes to `value`. Errors: as write().
-  Result<void> fill(std::uint64_t length, std::byte value) {
+  [[nodiscard]] Result<void> fill(std::uint64_t length, std::byte value) {
     return visit_slices(
         length, [&](const typename M::Slice& slice) { slice.fill(0, slice.size(), value); });
   }
@@ -161,14 +161,14 @@ class Writer : public Cursor<M> {
   /// Calls `visit(slice)` for the host-contiguous parts of the next `length` bytes; for system
   /// calls that take an iovec. Errors: as write().
   template <class Visit>
-  Result<void> visit_slices(std::uint64_t length, Visit&& visit) {
+  [[nodiscard]] Result<void> visit_slices(std::uint64_t length, Visit&& visit) {
     if (length > this->remaining())
       return fail(ChainError::kWritePastEnd, length, this->remaining());
     return this->advance(length, Access::kWrite, visit);
   }
 
   /// Moves on without writing. Errors: kWritePastEnd.
-  Result<void> skip(std::uint64_t length) {
+  [[nodiscard]] Result<void> skip(std::uint64_t length) {
     if (length > this->remaining())
       return fail(ChainError::kWritePastEnd, length, this->remaining());
     this->skip_bytes(length);
@@ -176,7 +176,7 @@ class Writer : public Cursor<M> {
   }
 
   /// A writer of the next `length` bytes only; this one moves past them. Errors: kWritePastEnd.
-  Result<Writer> split(std::uint64_t length) {
+  [[nodiscard]] Result<Writer> split(std::uint64_t length) {
     auto front = *this;
     const auto done = skip(length);
     if (!done) return std::unexpected(done.error());

@@ -19,17 +19,18 @@ class SharedQueue {
  public:
   using Memory = M;
 
-  Result<void> activate(const M& memory, const QueueConfig& config, QueueFeatures features) {
+  [[nodiscard]] Result<void> activate(const M& memory, const QueueConfig& config,
+                                      QueueFeatures features) {
     return locked([&](auto& ring) { return ring.activate(memory, config, features); });
   }
-  Result<void> restore(const M& memory, const QueueState& state, std::uint16_t max_size,
-                       QueueFeatures features) {
+  [[nodiscard]] Result<void> restore(const M& memory, const QueueState& state,
+                                     std::uint16_t max_size, QueueFeatures features) {
     return locked([&](auto& ring) { return ring.restore(memory, state, max_size, features); });
   }
   [[nodiscard]] Result<QueueState> save() const {
     return locked([](auto& ring) { return ring.save(); });
   }
-  Result<void> remap(const M& memory) {
+  [[nodiscard]] Result<void> remap(const M& memory) {
     return locked([&](auto& ring) { return ring.remap(memory); });
   }
   void reset() {
@@ -68,7 +69,7 @@ class SharedQueue {
 
  private:
   friend class Chain<SharedQueue>;
-  Result<void> finish(ChainRecord& record, std::uint32_t written) {
+  [[nodiscard]] Result<void> finish(ChainRecord& record, std::uint32_t written) {
     return locked([&](auto& ring) { return ring.finish(record, written); });
   }
   void abandon(ChainRecord& record) {

@@ -25,15 +25,16 @@ class SplitQueue {
  public:
   using Memory = M;
 
-  Result<void> activate(const M& memory, const QueueConfig& config, QueueFeatures features) {
+  [[nodiscard]] Result<void> activate(const M& memory, const QueueConfig& config,
+                                      QueueFeatures features) {
     return ring_.activate(memory, config, features);
   }
-  Result<void> restore(const M& memory, const QueueState& state, std::uint16_t max_size,
-                       QueueFeatures features) {
+  [[nodiscard]] Result<void> restore(const M& memory, const QueueState& state,
+                                     std::uint16_t max_size, QueueFeatures features) {
     return ring_.restore(memory, state, max_size, features);
   }
   [[nodiscard]] Result<QueueState> save() const { return ring_.save(); }
-  Result<void> remap(const M& memory) { return ring_.remap(memory); }
+  [[nodiscard]] Result<void> remap(const M& memory) { return ring_.remap(memory); }
   void reset() { ring_.reset(); }
 
   [[nodiscard]] bool active() const { return ring_.active(); }
@@ -56,7 +57,7 @@ class SplitQueue {
 
  private:
   friend class Chain<SplitQueue>;
-  Result<void> finish(ChainRecord& record, std::uint32_t written) {
+  [[nodiscard]] Result<void> finish(ChainRecord& record, std::uint32_t written) {
     return ring_.finish(record, written);
   }
   void abandon(ChainRecord& record) { ring_.abandon(record); }

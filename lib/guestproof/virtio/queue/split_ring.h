@@ -40,7 +40,8 @@ class SplitRing {
 
   /// Starts on an empty queue. `memory` must outlive the activation and the chains taken in it.
   /// Errors: QueueConfigError; the ring is then inactive.
-  Result<void> activate(const M& memory, const QueueConfig& config, QueueFeatures features) {
+  [[nodiscard]] Result<void> activate(const M& memory, const QueueConfig& config,
+                                      QueueFeatures features) {
     reset();
     auto areas = QueueAreas<M>::translate(memory, config);
     if (!areas) return std::unexpected(areas.error());
@@ -51,15 +52,15 @@ class SplitRing {
   /// Goes on where a saved queue stopped. The state must be of a queue with this maximum size and
   /// these features. Errors: QueueStateError, QueueConfigError::kNotReady (a valid state, but of a
   /// queue that was not active); the ring is then inactive.
-  Result<void> restore(const M& memory, const QueueState& state, std::uint16_t max_size,
-                       QueueFeatures features);
+  [[nodiscard]] Result<void> restore(const M& memory, const QueueState& state,
+                                     std::uint16_t max_size, QueueFeatures features);
 
   /// Errors: QueueError::kNotActive, kChainsInFlight.
   [[nodiscard]] Result<QueueState> save() const;
 
   /// The memory map has changed. Errors: QueueConfigError when an area is gone; the ring is then
   /// inactive.
-  Result<void> remap(const M& memory) {
+  [[nodiscard]] Result<void> remap(const M& memory) {
     if (!active()) return fail(QueueConfigError::kNotReady);
     auto areas = QueueAreas<M>::translate(memory, *config_);
     if (!areas) {
@@ -112,7 +113,7 @@ class SplitRing {
 
   /// Publishes a used element. Errors: kUsedLength (the record is still the caller's), kStaleChain
   /// (it is not).
-  Result<void> finish(ChainRecord& record, std::uint32_t written) {
+  [[nodiscard]] Result<void> finish(ChainRecord& record, std::uint32_t written) {
     if (record.activation != activation_) {
       const auto head = record.head;
       free_.push_back(&record);

@@ -63,14 +63,14 @@ class Device {
   /// Serves one chain and returns it. A request that fails is not an error here: the outcome has
   /// its error. Errors: QueueError::kStaleChain (reset took the chain back meanwhile).
   template <class Queue>
-  Result<Outcome> serve(Chain<Queue> chain);
+  [[nodiscard]] Result<Outcome> serve(Chain<Queue> chain);
 
   /// Serves all available chains; true when the driver is to be notified. `observe(outcome)` sees
   /// every one. Errors: QueueError; the queue is broken until reset and the device needs one.
   template <class Queue, std::invocable<const Outcome&> Observe>
-  Result<bool> process(Queue& queue, Observe&& observe);
+  [[nodiscard]] Result<bool> process(Queue& queue, Observe&& observe);
   template <class Queue>
-  Result<bool> process(Queue& queue) {
+  [[nodiscard]] Result<bool> process(Queue& queue) {
     return process(queue, [](const Outcome&) {});
   }
 
@@ -82,17 +82,19 @@ class Device {
   // Each does the work of a type and says how it went; `request.writable` is left behind what was
   // written to the guest.
   template <GuestMemory M>
-  Result<void> execute(Request<M>& request, Outcome& outcome);
+  [[nodiscard]] Result<void> execute(Request<M>& request, Outcome& outcome);
   template <GuestMemory M>
-  Result<void> read_sectors(Request<M>& request, Outcome& outcome);
+  [[nodiscard]] Result<void> read_sectors(Request<M>& request, Outcome& outcome);
   template <GuestMemory M>
-  Result<void> write_sectors(Request<M>& request, Outcome& outcome);
+  [[nodiscard]] Result<void> write_sectors(Request<M>& request, Outcome& outcome);
   template <GuestMemory M>
-  Result<void> change_segments(Request<M>& request, Outcome& outcome);
+  [[nodiscard]] Result<void> change_segments(Request<M>& request, Outcome& outcome);
 
   /// All of iovecs_, from `offset` of the back end on; `moved` counts, on an error too.
-  Result<void> transfer(Direction direction, std::uint64_t offset, std::uint64_t& moved);
-  Result<void> change_segment(std::uint32_t type, const VirtioBlkDiscardWriteZeroes& segment);
+  [[nodiscard]] Result<void> transfer(Direction direction, std::uint64_t offset,
+                                      std::uint64_t& moved);
+  [[nodiscard]] Result<void> change_segment(std::uint32_t type,
+                                            const VirtioBlkDiscardWriteZeroes& segment);
 
   Config config_;
   Backend* backend_;
@@ -165,7 +167,8 @@ Result<void> Device::read_sectors(Request<M>& request, Outcome& outcome) {
       wanted, [&](const typename M::Slice& slice) { iovecs_.push_back(slice.io_target()); });
   if (done)
     done = transfer(Direction::kFromBackend, request.header->sector * kSectorBytes, outcome.bytes);
-  static_cast<void>(request.writable.skip(outcome.bytes));
+  static_cast<void>(request.writable.visit_slices(
+      outcome.bytes, [](const typename M::Slice& slice) { slice.written_by_io(); }));
   // Where an address is bad the filling stops: there is nothing to fill, and the error is known.
   if (!done) static_cast<void>(request.writable.fill(wanted - outcome.bytes, std::byte{0}));
   return done;

@@ -40,7 +40,7 @@ class FileBackend final : public Backend {
  private:
   FileBackend(Fd file, std::uint64_t size, bool read_only)
       : file_(std::move(file)), size_(size), read_only_(read_only) {}
-  Result<void> overwrite(std::uint64_t offset, std::uint64_t length);
+  [[nodiscard]] Result<void> overwrite(std::uint64_t offset, std::uint64_t length);
 
   Fd file_;
   std::uint64_t size_;
