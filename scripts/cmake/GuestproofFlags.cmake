@@ -2,7 +2,8 @@
 # everything that the chosen sanitizer or coverage must see, guestproof_guidance for what guides the fuzzing engine.
 
 add_library(guestproof_warnings INTERFACE)
-target_compile_options(guestproof_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_compile_options(guestproof_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<BOOL:${GUESTPROOF_DEVELOPER}>:-Werror>)
 
 add_library(guestproof_instrument INTERFACE)
 if(GUESTPROOF_SANITIZER OR GUESTPROOF_ENGINE)

@@ -1,6 +1,6 @@
 # guestproof_library(virtio/queue SOURCES config.cc ... DEPENDS memory ...)
-# declares the target guestproof_virtio_queue (alias guestproof::virtio_queue) for lib/guestproof/virtio/queue. UNGUIDED: a fuzzing engine takes
-# no hints from its code.
+# declares the target guestproof_virtio_queue (alias guestproof::virtio_queue) for
+# lib/guestproof/virtio/queue, and installs it. UNGUIDED: a fuzzing engine takes no hints from its code.
 function(guestproof_library folder)
   cmake_parse_arguments(arg "UNGUIDED" "" "SOURCES;DEPENDS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
@@ -26,4 +26,5 @@ function(guestproof_library folder)
   target_compile_features(${target} ${scope} cxx_std_23)
   target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/lib FILES ${headers})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ${GUESTPROOF_DEVELOPER})
+  guestproof_install_library(${target})
 endfunction()

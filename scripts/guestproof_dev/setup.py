@@ -16,7 +16,7 @@ from guestproof_dev.errors import Fail
 PATIENCE = 600  # seconds to wait for another package manager to finish
 GROUPS = {
     "build": ["g++", "cmake", "ninja-build", "ccache", "libgtest-dev", "libgmock-dev", "librapidcheck-dev",
-              "libbenchmark-dev"],
+              "libbenchmark-dev", "pkgconf"],
     "fuzz": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "afl++"],
     "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],
     "report": ["python3-rich", "python3-jinja2", "python3-matplotlib"],

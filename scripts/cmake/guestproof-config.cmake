@@ -1,0 +1,11 @@
+# find_package(guestproof COMPONENTS virtio_queue testing): each component is the target guestproof::<component>.
+include(${CMAKE_CURRENT_LIST_DIR}/guestproof-targets.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/guestproof-testing-targets.cmake OPTIONAL)
+foreach(component IN LISTS guestproof_FIND_COMPONENTS)
+  if(TARGET guestproof::${component})
+    set(guestproof_${component}_FOUND TRUE)
+  elseif(guestproof_FIND_REQUIRED_${component})
+    set(guestproof_FOUND FALSE)
+    set(guestproof_NOT_FOUND_MESSAGE "The component '${component}' of guestproof is not installed.")
+  endif()
+endforeach()
