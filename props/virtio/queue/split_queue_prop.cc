@@ -29,6 +29,7 @@ using Queue = SplitQueue<WatchedMemory>;
 constexpr std::uint16_t kSize = 8;
 constexpr std::array kRegions{WatchedMemory::RegionSpec{GuestAddress(0), 0x2000}};
 constexpr GuestAddress kRings{0x400};
+constexpr GuestAddress kTables{0x800};  // one indirect table for each head
 constexpr GuestAddress kData{0x1000};
 
 // ---- The model ------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ struct Model {
 struct System {
   explicit System(const Model& start)
       : guest(memory.guest()), driver(guest, testing::QueueLayout::at(kRings, kSize)) {
-    features.event_index = start.event_index;
+    features = {.event_index = start.event_index, .indirect = true};
     driver.set_available_index(static_cast<std::uint16_t>(start.next));
     put_used_index(start.returned);
     auto state = QueueState::of(driver.layout().config());
@@ -167,10 +168,10 @@ using Command = rc::state::Command<Model, System>;
 
 // RC_PRE and RC_ASSERT take && and || apart and evaluate both sides, unless in parentheses.
 
-/// The driver makes a chain of one buffer of each direction available; either may be empty. Its
-/// second descriptor is the one after its head.
+/// The driver makes a chain of one buffer of each direction available; either may be empty. Every
+/// head has an indirect table of its own.
 struct PublishChain : Command {
-  std::uint16_t head = static_cast<std::uint16_t>(2 * *rc::gen::inRange(0, kSize / 2));
+  std::uint16_t head = *rc::gen::inRange<std::uint16_t>(0, kSize);
   ModelChain chain{.readable = *rc::gen::inRange<std::uint32_t>(0, 40),
                    .writable = *rc::gen::inRange<std::uint32_t>(0, 40),
                    .malformed = *rc::gen::weightedElement<bool>({{4, false}, {1, true}})};
@@ -183,10 +184,13 @@ struct PublishChain : Command {
     model.make_available(head);
   }
   void run(const Model& before, System& system) const override {
-    const auto second = static_cast<std::uint16_t>(head + 1);
-    system.driver.write_descriptor(head, kData, chain.readable, VIRTQ_DESC_F_NEXT,
-                                   chain.malformed ? head : second);
-    system.driver.write_descriptor(second, kData, chain.writable, VIRTQ_DESC_F_WRITE, 0);
+    const GuestAddress table(kTables.raw() + 32ULL * head);
+    const GuestAddress second(table.raw() + 16);
+    const std::uint16_t past_the_table = 2;
+    system.driver.write_descriptor_at(table, kData, chain.readable, VIRTQ_DESC_F_NEXT,
+                                      chain.malformed ? past_the_table : 1);
+    system.driver.write_descriptor_at(second, kData, chain.writable, VIRTQ_DESC_F_WRITE, 0);
+    system.driver.write_descriptor(head, table, 32, VIRTQ_DESC_F_INDIRECT, 0);
     system.driver.publish(head);
     system.must_agree_with(nextState(before));
   }
