@@ -78,7 +78,13 @@ std::string_view obstacle(const ModelMemory& memory, const ModelChain& chain, st
 
 }  // namespace
 
-void VsockModel::reset() { *this = VsockModel(limits_); }
+void VsockModel::reset() {
+  guest_cid_ = 3;
+  stream_ = seqpacket_ = true;
+  answers_.clear();
+  sink_.clear();
+  taken_ = guest_buf_alloc_ = guest_fwd_cnt_ = 0;
+}
 
 bool VsockModel::set_guest_cid(std::uint64_t cid) {
   // Reserved, §5.10.4: 0, 1, 2 and 0xffffffff, and everything with upper bits.
@@ -138,7 +144,7 @@ std::string_view VsockModel::transmit(const ModelMemory& memory, const ModelChai
       reset_sender(packet);
       break;
     case kRw:
-      reply(packet, kRw, packet.data);
+      reply(packet, kRw, std::move(packet.data));
       break;
     case kCreditRequest:
       reply(packet, kCreditUpdate, {});
@@ -197,20 +203,17 @@ VsockModel::Received VsockModel::receive(const ModelMemory& memory, const ModelC
   if (may_cut && room != 0) length = std::min<std::uint64_t>({length, room, limits_.rx_data});
   if (may_cut && room == 0) length = std::min<std::uint64_t>(length, 1);
   if (length > limits_.rx_data) {
-    answers_.pop_front();
+    answers_.erase(answers_.begin());
     return {"vsock.rx_data_limit"};
   }
   if (length > room) return {"vsock.rx_data_length"};
   if (const auto why = obstacle(memory, chain, kHeader + length); !why.empty()) return {why};
 
-  const auto header = header_of(packet, length);
-  std::vector<std::uint8_t> bytes(header.begin(), header.end());
-  const auto cut = packet.data.begin() + static_cast<std::ptrdiff_t>(length);
-  bytes.insert(bytes.end(), packet.data.begin(), cut);
-  chain.write(memory, 0, bytes);
-  packet.data.erase(packet.data.begin(), cut);
-  if (packet.data.empty()) answers_.pop_front();
-  return {"", static_cast<std::uint32_t>(bytes.size())};
+  chain.write(memory, 0, header_of(packet, length));
+  chain.write(memory, kHeader, std::span(packet.data).first(length));
+  packet.data.erase(packet.data.begin(), packet.data.begin() + static_cast<std::ptrdiff_t>(length));
+  if (packet.data.empty()) answers_.erase(answers_.begin());
+  return {"", static_cast<std::uint32_t>(kHeader + length)};
 }
 
 }  // namespace guestproof::testing

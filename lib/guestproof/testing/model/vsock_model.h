@@ -13,7 +13,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <string_view>
 #include <vector>
 
@@ -61,7 +60,7 @@ class VsockModel {
   [[nodiscard]] Received receive(const ModelMemory& memory, const ModelChain& chain);
 
   [[nodiscard]] std::uint64_t guest_cid() const { return guest_cid_; }
-  [[nodiscard]] const std::deque<ModelVsockPacket>& answers() const { return answers_; }
+  [[nodiscard]] const std::vector<ModelVsockPacket>& answers() const { return answers_; }
   [[nodiscard]] const std::vector<std::uint8_t>& sink() const { return sink_; }
   /// Bytes of data that were taken in all.
   [[nodiscard]] std::uint32_t taken() const { return taken_; }
@@ -79,7 +78,7 @@ class VsockModel {
   VsockLimits limits_;
   std::uint64_t guest_cid_ = 3;
   bool stream_ = true, seqpacket_ = true;
-  std::deque<ModelVsockPacket> answers_;
+  std::vector<ModelVsockPacket> answers_;
   std::vector<std::uint8_t> sink_;
   std::uint32_t taken_ = 0, guest_buf_alloc_ = 0, guest_fwd_cnt_ = 0;
 };
