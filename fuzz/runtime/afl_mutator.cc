@@ -47,6 +47,8 @@ extern "C" std::size_t afl_custom_fuzz(void* opaque, std::uint8_t* buf, std::siz
                                        std::uint8_t** out, std::uint8_t* other,
                                        std::size_t other_size, std::size_t max_size) {
   auto& state = *static_cast<State*>(opaque);
+  // Never null, not even for an empty mutant: afl-fuzz ends itself when it is.
+  *out = buf;
   const auto max_records = std::min(kMaxRecords, max_size / kRecordBytes);
   if (max_records == 0) return 0;
   Mutator mutator(vocabulary(state.target), ++state.seed);
@@ -56,6 +58,6 @@ extern "C" std::size_t afl_custom_fuzz(void* opaque, std::uint8_t* buf, std::siz
                             max_records);
   mutator.mutate(program, max_records);
   state.out = bytes_of(program);
-  *out = reinterpret_cast<std::uint8_t*>(state.out.data());
+  if (!state.out.empty()) *out = reinterpret_cast<std::uint8_t*>(state.out.data());
   return state.out.size();
 }
