@@ -1,6 +1,7 @@
 """What a fuzz job survives, and what it says when it cannot go on: kills, signals, full and read-only disks, mistakes."""
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -103,7 +104,7 @@ def test_a_terminal_shows_a_table_and_may_go_away(jobs):
                                stderr=subprocess.DEVNULL, start_new_session=True,
                                env={**jobs.environment, "TERM": "xterm", "COLUMNS": "80"})
     os.close(terminal)
-    shown = read_until(reader, b"left of 1h 00m", b"time left", b"memory", b"libfuzzer+ubsan")
+    read_until(reader, b"left of 1h 00m", b"time left", b"memory", b"libfuzzer+ubsan")
     os.close(reader)
     process.send_signal(signal.SIGHUP)
     before = (jobs.run / "state.json").stat().st_mtime_ns if (jobs.run / "state.json").exists() else 0
@@ -230,6 +231,30 @@ def test_an_engine_that_does_not_run_is_named_and_the_others_go_on(jobs, tmp_pat
     assert done.returncode == 1
     assert "error: planted-afl does not run: [-] PROGRAM ABORT" in done.stdout
     assert jobs.summary()["combinations"][0]["executions"] > 0
+
+
+FAILING_MUTATOR = """
+#include <stddef.h>
+void* afl_custom_init(void* afl, unsigned seed) { return afl; }
+void afl_custom_deinit(void* state) {}
+size_t afl_custom_fuzz(void* state, unsigned char* data, size_t size, unsigned char** out) {
+  static int runs;
+  *out = ++runs % 500 ? data : 0;  /* at which afl-fuzz gives up */
+  return size;
+}
+"""
+
+
+def test_an_engine_that_ends_again_and_again_with_no_input_to_blame_is_an_error(jobs, tmp_path, binaries):
+    jobs.binaries = tmp_path / "binaries"
+    for link in ("fuzz-libfuzzer-asan", "dev", "fuzz-afl/fuzz/planted_fuzz"):
+        (jobs.binaries / link).parent.mkdir(parents=True, exist_ok=True)
+        (jobs.binaries / link).symlink_to(binaries / link)
+    library = jobs.binaries / "fuzz-afl" / "fuzz" / "libguestproof_afl_mutator.so"
+    subprocess.run(["clang-19", "-shared", "-fPIC", "-xc", "-", "-o", library], input=FAILING_MUTATOR.encode(), check=True)
+    done = jobs.fuzz("--time", "6s", "--engine", "afl", "--jobs", "1")
+    assert done.returncode == 1
+    assert re.search(r"error: planted-afl ended by itself \d+ times: \[-\] PROGRAM ABORT : Error in custom_fuzz", done.stdout)
 
 
 def test_a_program_that_is_missing_is_named(jobs, tmp_path, binaries):

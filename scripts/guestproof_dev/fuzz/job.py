@@ -31,8 +31,10 @@ SERIES_POINTS = 500
 TRIAGE_SECONDS = 10.0
 FULL_DISK_PATIENCE = 600.0
 ENGINES = {"libfuzzer": LibFuzzerWorker, "afl": AflWorker}
-# So many starts in a row without one execution mean that a combination cannot work at all.
+# So many starts in a row without one execution mean that a combination cannot work at all,
 USELESS_STARTS = 5
+# and so many ends without an input to blame that it does not work well.
+UNEXPLAINED_ENDS = 3
 
 
 class Stop(Enum):
@@ -53,7 +55,7 @@ class Job:
         self.errors: list[str] = []
         self.workers: list[Worker] = []
         self._handed_on: set[Path] = set()
-        self._last_words: dict[Combination, str] = {}  # of engines that ended without doing anything
+        self._last_words: dict[Combination, list[str]] = {}  # of workers that ended without an input to blame
         self.full_disk_patience = FULL_DISK_PATIENCE
         self._full_since: float | None = None
         self._written = self._charted = 0.0
@@ -143,15 +145,24 @@ class Job:
         tally.breakdowns += by_itself
         tally.killed += worker.was_killed
         self.schedule.ended(combination, time.monotonic(), worker.seconds, by_itself and not blocking)
-        if by_itself and not worker.was_killed and not worker.artifacts and not worker.figures.executions:
-            self._note_useless_start(worker)
+        if by_itself and not worker.was_killed and not worker.artifacts:
+            self._note_unexplained_end(worker)
         worker.dismiss()
 
-    def _note_useless_start(self, worker: Worker) -> None:
+    def _note_unexplained_end(self, worker: Worker) -> None:
+        """No input is to blame, so the engine, its mutator or its flags are."""
         combination = worker.combination
-        self._last_words[combination] = worker.last_words()
-        if self.schedule.turns[combination].failures >= USELESS_STARTS:
+        self._last_words.setdefault(combination, []).append(worker.last_words())
+        useless = not self.tallies[combination].executions
+        if useless and self.schedule.turns[combination].failures >= USELESS_STARTS:
             self.schedule.give_up(combination)
+
+    def _judge_unexplained_ends(self) -> None:
+        for combination, words in self._last_words.items():
+            if not self.tallies[combination].executions:
+                self._error(f"{combination.name} does not run: {words[-1]}")
+            elif len(words) >= UNEXPLAINED_ENDS:
+                self._error(f"{combination.name} ended by itself {len(words)} times: {words[-1]}")
 
     def _leave_out(self, target: str, names: set[str]) -> None:
         """An input of the corpus that breaks the target would end each worker before it has begun."""
@@ -192,9 +203,7 @@ class Job:
             self._quietly(self._watch)
             display(self)
             time.sleep(TICK)
-        for combination, words in self._last_words.items():
-            if not self.tallies[combination].executions:
-                self._error(f"{combination.name} does not run: {words}")
+        self._judge_unexplained_ends()
         self._space.open_reserve()
         deadline = self.triage.finish(TRIAGE_SECONDS)
         while self.triage.is_alive() and time.monotonic() < deadline and self.stop is not Stop.AT_ONCE:
