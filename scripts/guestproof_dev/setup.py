@@ -109,8 +109,8 @@ def _run_once(command: list[str]) -> str | None:
     terminal.progress("")
     if apt.returncode == 0:
         return None
-    complaints = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
-    return (complaints[:1] or lines[-1:] or [f"exit code {apt.returncode}"])[0].rstrip(".")
+    complaints = [line.removeprefix("E: ") for line in lines if line.startswith(("E: ", "dpkg: error"))]
+    return "; ".join(line.rstrip(".:") for line in complaints[:3] or lines[-1:] or [f"exit code {apt.returncode}"])
 
 
 def _is_status(line: str) -> bool:
