@@ -68,9 +68,17 @@ TEST(VolatileAccessTest, CopiesExactlyTheLength) {
   EXPECT_EQ(target, copy);
 }
 
-TEST(VolatileAccessTest, CopyingNothingNeedsNoAddress) {
+TEST(VolatileAccessTest, FillsExactlyTheLength) {
+  std::array<std::byte, 4> bytes{};
+  fill(bytes.data() + 1, 2, std::byte{7});
+  EXPECT_THAT(bytes, ElementsAre(std::byte{0}, std::byte{7}, std::byte{7}, std::byte{0}));
+}
+
+// An empty slice has no host address; memset() may not be called with a null one.
+TEST(VolatileAccessTest, NothingToCopyOrFillNeedsNoAddress) {
   copy_out(nullptr, nullptr, 0);
   copy_in(nullptr, nullptr, 0);
+  fill(nullptr, 0, std::byte{7});
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ class MappedSlice {
     mark(offset, in.size());
   }
   void fill(std::size_t offset, std::size_t length, std::byte value) const {
-    std::memset(at(offset, length), std::to_integer<int>(value), length);
+    volatile_access::fill(at(offset, length), length, value);
     mark(offset, length);
   }
   [[nodiscard]] ::iovec io_source() const { return {host_, size_}; }

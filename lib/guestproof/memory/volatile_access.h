@@ -84,4 +84,8 @@ inline void copy_in(std::byte* to, const std::byte* from, std::size_t length) {
   if (length != 0) std::memcpy(to, from, length);
 }
 
+inline void fill(std::byte* to, std::size_t length, std::byte value) {
+  if (length != 0) std::memset(to, std::to_integer<int>(value), length);
+}
+
 }  // namespace guestproof::volatile_access
