@@ -90,6 +90,33 @@ void set_feature(Config& config, unsigned feature, std::uint32_t& limit, std::ui
   if (value != 0) config.features |= bit(feature);
 }
 
+Config changed(Config config, BlockHarness::BackendKind kind, std::uint64_t value) {
+  using Kind = BlockHarness::BackendKind;
+  switch (kind) {
+    case Kind::kFeatures:
+      config.features ^= value & ~bit(VIRTIO_BLK_F_SIZE_MAX) & ~bit(VIRTIO_BLK_F_SEG_MAX);
+      config.read_only = config.has(VIRTIO_BLK_F_RO);
+      break;
+    case Kind::kCapacity:
+      config.capacity = value % (ModelDisk::kSectors + 1);
+      break;
+    case Kind::kSizeMax:
+      set_feature(config, VIRTIO_BLK_F_SIZE_MAX, config.size_max, value % 4096);
+      break;
+    case Kind::kSegMax:
+      set_feature(config, VIRTIO_BLK_F_SEG_MAX, config.seg_max, value % 16);
+      break;
+    case Kind::kSegmentLimits:
+      config.discard = {.max_sectors = static_cast<std::uint32_t>(value / 16 % 64),
+                        .max_segments = static_cast<std::uint32_t>(1 + value % 16)};
+      config.write_zeroes = config.secure_erase = config.discard;
+      break;
+    default:
+      config.write_zeroes_may_unmap = (value & 1) != 0;
+  }
+  return config;
+}
+
 }  // namespace
 
 BlockHarness::BlockHarness() : Harness(1) {
@@ -144,59 +171,39 @@ void BlockHarness::reset_device() {
 }
 
 void BlockHarness::backend(const Record& record) {
-  const std::uint64_t value = record.value;
+  const auto kind = static_cast<BackendKind>(record.kind % kBackendKinds);
+  if (kind < BackendKind::kFeatures) return set_fault(kind, record.value);
+  configure(changed(config_, kind, record.value));
+  reconfigured_ = true;
+}
+
+void BlockHarness::set_fault(BackendKind kind, std::uint64_t value) {
   const auto byte = value % (ModelDisk::kBytes + 1);
-  auto faults = model_.disk.faults;
-  auto config = config_;
-  switch (record.kind % 13) {
-    case 0:
+  auto& faults = backend_.disk.faults;
+  switch (kind) {
+    case BackendKind::kSound:
       faults = {};
       backend_.transfer_limit = SIZE_MAX;
       break;
-    case 1:
+    case BackendKind::kReadError:
       faults.read_error = byte;
       break;
-    case 2:
+    case BackendKind::kWriteError:
       faults.write_error = byte;
       break;
-    case 3:
+    case BackendKind::kEnd:
       faults.end = byte;
       break;
-    case 4:
+    case BackendKind::kShortTransfers:
       backend_.transfer_limit = value % 1024 == 0 ? SIZE_MAX : value % 1024;
       break;
-    case 5:
+    case BackendKind::kFlushError:
       faults.flush_error = true;
       break;
-    case 6:
-      faults.range_error = byte;
-      break;
-    case 7:
-      config.features ^= value & ~bit(VIRTIO_BLK_F_SIZE_MAX) & ~bit(VIRTIO_BLK_F_SEG_MAX);
-      config.read_only = config.has(VIRTIO_BLK_F_RO);
-      break;
-    case 8:
-      config.capacity = value % (ModelDisk::kSectors + 1);
-      break;
-    case 9:
-      set_feature(config, VIRTIO_BLK_F_SIZE_MAX, config.size_max, value % 4096);
-      break;
-    case 10:
-      set_feature(config, VIRTIO_BLK_F_SEG_MAX, config.seg_max, value % 16);
-      break;
-    case 11:
-      config.discard = {.max_sectors = static_cast<std::uint32_t>(value / 16 % 64),
-                        .max_segments = static_cast<std::uint32_t>(1 + value % 16)};
-      config.write_zeroes = config.secure_erase = config.discard;
-      break;
     default:
-      config.write_zeroes_may_unmap = (value & 1) != 0;
+      faults.range_error = byte;
   }
-  backend_.disk.faults = model_.disk.faults = faults;
-  if (record.kind % 13 >= 7) {
-    configure(config);
-    reconfigured_ = true;
-  }
+  model_.disk.faults = faults;
 }
 
 void BlockHarness::request(Lane& lane, const Record& record) {

@@ -21,18 +21,9 @@
 //   next    DISCARD and the like: flags of every segment
 //   index   bits 0-4: so many bytes of the header are missing, modulo 17; bit 5: there is no status
 //
-// A `backend` record. Kinds 0 to 6 change what the storage does from now on, the others replace the
-// device by one of another configuration:
-//   0 nothing fails (any more)            7 features: those of value's bits are turned over
-//   1 reading fails from byte value on    8 the capacity is value sectors
-//   2 writing fails from byte value on    9 size_max is value modulo 4096, 0: not negotiated
-//   3 the storage ends at byte value     10 seg_max is value modulo 16, 0: not negotiated
-//   4 transfers move at most value       11 at most 1 + value modulo 16 segments, of at most
-//     modulo 1024 bytes, 0: any amount      value / 16 modulo 64 sectors
-//   5 flushing fails                     12 write zeroes may unmap when value is odd
-//   6 ranges that pass byte value cannot
-//     be discarded, zeroed or erased
-// Bytes are modulo the size of the disk + 1, sectors modulo its sectors + 1.
+// A `backend` record: what the storage does from now on, or the device replaced by one of another
+// configuration; see BackendKind. Bytes count modulo the size of the disk + 1, sectors modulo its
+// sectors + 1. With address=raw, `value` of a request is the address as well.
 #pragma once
 
 #include <array>
@@ -50,6 +41,25 @@ namespace guestproof::testing {
 
 class BlockHarness : public Harness {
  public:
+  /// Of a `backend` record, modulo their number; with what its value means.
+  enum class BackendKind : std::uint8_t {
+    kSound,           // nothing fails any more
+    kReadError,       // reading fails from this byte on
+    kWriteError,      // writing fails from this byte on
+    kEnd,             // the storage ends at this byte
+    kShortTransfers,  // a transfer moves at most value modulo 1024 bytes; 0: as many as it likes
+    kFlushError,      // flushing fails
+    kRangeError,      // ranges that pass this byte cannot be discarded, zeroed or erased
+    kFeatures,        // the features of these bits are turned over, size_max and seg_max left out
+    kCapacity,        // in sectors
+    kSizeMax,         // modulo 4096; 0: not negotiated
+    kSegMax,          // modulo 16; 0: not negotiated
+    kSegmentLimits,   // at most 1 + value modulo 16 segments, of at most value / 16 modulo 64
+                      // sectors
+    kMayUnmap,        // write zeroes may unmap when the value is odd
+  };
+  static constexpr std::size_t kBackendKinds = 13;
+
   BlockHarness();
 
   [[nodiscard]] std::string_view name() const override { return "block"; }
@@ -77,6 +87,7 @@ class BlockHarness : public Harness {
   /// `optional`: the type needs a feature, or may ask for what is not supported.
   void add_type(const std::string& name, std::uint32_t type, bool optional);
   void configure(const Config& config);
+  void set_fault(BackendKind kind, std::uint64_t value);
   void ask_properly(const Record& record, virtio::block::VirtioBlkReq& header, RequestShape& shape);
   void ask_raw(const Record& record, std::uint32_t type, RequestShape& shape);
   void compare(const Outcome& outcome, const BlockModelAnswer& answer);
