@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <limits>
 
+#include "descriptor_limit.h"
+#include "print.h"
+
 namespace guestproof {
 namespace {
 
@@ -90,6 +93,11 @@ TEST(FdTest, DuplicatingNothingSaysWhy) {
   ASSERT_FALSE(copy);
   EXPECT_EQ(copy.error(), SystemError::kOpen);
   EXPECT_EQ(copy.error().value(), EBADF);
+}
+
+TEST(EventFdTest, SaysWhyItCannotBeCreated) {
+  const NoMoreDescriptors limit;
+  EXPECT_EQ(EventFd::create().error(), Error(SystemError::kEventFd, EMFILE));
 }
 
 TEST(EventFdTest, IsEmptyWhenNew) {

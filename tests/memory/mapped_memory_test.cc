@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "descriptor_limit.h"
 #include "guestproof/base/endian.h"
 #include "print.h"
 
@@ -208,6 +209,24 @@ TEST(MappedMemoryBuilderTest, SaysWhichSystemCallFailed) {
                 .build()
                 .error(),
             Error(SystemError::kMap, EACCES));
+}
+
+TEST(MappedMemoryBuilderTest, SaysThatNoMemoryFileCouldBeMade) {
+  const NoMoreDescriptors limit;
+  EXPECT_EQ(Builder().memfd(kBase, kPage).build().error(), Error(SystemError::kMemfd, EMFILE));
+}
+
+// The second region fails: the first must not stay mapped, nor its file open.
+TEST(MappedMemoryBuilderTest, MapsAllOrNone) {
+  Fd file = temporary_file(kPage);
+  const int raw = file.get();
+
+  EXPECT_FALSE(Builder()
+                   .file(kBase, kPage, std::move(file), 0, Protection::kReadWrite)
+                   .anonymous(kBase, kPage)
+                   .build());
+
+  EXPECT_EQ(::fcntl(raw, F_GETFD), -1);
 }
 
 class DirtyTrackingTest : public ::testing::Test {
