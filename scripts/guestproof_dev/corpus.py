@@ -89,7 +89,7 @@ class Corpus:
         for content in self._needed([*self.fixed(), self.found], source):
             self.found.mkdir(parents=True, exist_ok=True)
             atomic.write(self.found / content_name(content), content)
-        self._say(before, f"from {len(list(source.iterdir()))} inputs")
+        self._say(before, f"from {sum(path.is_file() for path in source.rglob('*'))} inputs")
 
     def minimise(self) -> None:
         """What stays is extended until nothing of the rest adds to it. Counting would not prove that: a few edges come

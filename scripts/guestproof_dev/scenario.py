@@ -33,7 +33,7 @@ def decode(program: Path, path: Path) -> str:
 
 def convert(command: str, path: Path, output: Path | None) -> bytes:
     """What the tool makes of the file; its complaint as a Fail."""
-    if not path.is_file():
+    if not path.exists():
         raise Fail(f"{path}: there is no such file.")
     words = [tool(), command, path, *(["-o", output] if output else [])]
     try:

@@ -223,10 +223,24 @@ def test_an_input_that_two_workers_found_counts_once(tmp_path):
     assert Pool(tmp_path / "pool").names == {content_name(b"x")}
 
 
+def test_what_an_engine_replaced_stays_known_and_kept(tmp_path):
+    worker, pool = tmp_path / "worker", Pool(tmp_path / "pool")
+    worker.mkdir()
+    taker = intake(worker, pool)
+    for content in (b"long", b"short"):
+        (worker / content_name(content)).write_bytes(content)
+    taker.take(final=False)
+    (worker / content_name(b"long")).unlink()
+    pool.supersede(taker.gone())
+    assert (pool.folder / "superseded" / content_name(b"long")).read_bytes() == b"long"
+    assert (pool.folder / content_name(b"short")).exists()
+    assert Pool(tmp_path / "pool").add(b"long") is False
+
+
 def test_a_write_that_was_killed_leaves_nothing_behind(tmp_path):
     (tmp_path / ".new-abc").write_bytes(b"half")
     assert Pool(tmp_path).names == set()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["superseded"]
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

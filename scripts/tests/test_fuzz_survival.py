@@ -173,7 +173,7 @@ def test_a_full_disk_is_waited_out_and_ends_the_job_when_it_stays_full(jobs, sma
     assert jobs.summary()["exit_code"] == 1
     assert "the disk is full" in jobs.summary()["errors"][0]
     assert (jobs.run / "report.html").exists()
-    assert all(path.stat().st_size for path in (jobs.run / "corpus" / "planted").iterdir())
+    assert all(path.stat().st_size for path in (jobs.run / "corpus" / "planted").rglob("*"))
 
 
 @NEEDS_ROOT

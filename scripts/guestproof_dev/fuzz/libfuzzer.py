@@ -59,6 +59,11 @@ class LibFuzzerWorker(Worker):
         self._known.update(path.name for path in paths)
         return sorted(paths)
 
+    def take(self, final: bool) -> None:
+        super().take(final)
+        if final:
+            self.pool.supersede(self._finds.gone())
+
     def salvage(self) -> None:
         """What broke something is where triage looks already."""
 

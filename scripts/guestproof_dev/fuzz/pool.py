@@ -1,12 +1,14 @@
 """The inputs that a run found for one target: files named by the SHA-1 of their content.
 
 Workers write into folders of their own; the pool takes complete copies. So neither an engine that rewrites or deletes
-its files, nor a kill -9 half-way through one, can damage what has been found.
+its files, nor a kill -9 half-way through one, can damage what has been found. What libFuzzer has replaced by something
+smaller moves to superseded/: no worker starts from it, and `corpus add` still looks at it.
 """
 
 import hashlib
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from guestproof_dev.fuzz import atomic
@@ -27,7 +29,9 @@ class Pool:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         atomic.clean(folder)
-        self.names = {name for name in os.listdir(folder) if is_content_name(name)}
+        self._superseded = folder / "superseded"
+        self._superseded.mkdir(exist_ok=True)
+        self.names = {name for each in (folder, self._superseded) for name in os.listdir(each) if is_content_name(name)}
 
     def add(self, content: bytes) -> bool:
         """True when it was new. An empty input is what every worker starts from, so it is none."""
@@ -37,6 +41,11 @@ class Pool:
         atomic.write(self.folder / name, content)
         self.names.add(name)
         return True
+
+    def supersede(self, names: set[str]) -> None:
+        for name in names:
+            with suppress(FileNotFoundError):
+                os.rename(self.folder / name, self._superseded / name)
 
 
 class Intake:
@@ -63,6 +72,10 @@ class Intake:
                 new += self._give(name, content)
                 self._seen.add(name)
         return new
+
+    def gone(self) -> set[str]:
+        """Names of files that were taken and that the engine has removed since."""
+        return self._seen - set(os.listdir(self._folder))
 
     def _new_names(self) -> list[str]:
         try:

@@ -18,6 +18,7 @@ summary.json:
                      "scenario", "reproduce"}]
                    reproducible is null where there was no time to try
     waiting        inputs that broke something and are not triaged yet; --resume does it
+    unconfirmed    inputs that were slow once and fast when tried again; they are in crashes/unconfirmed/
     errors         sentences
     exit_code      0 clean, 2 bug found, 1 error
 """
@@ -48,7 +49,7 @@ def summarise(job: Job, options: dict, build_seconds: float) -> dict:
         "depth": depth,
         "never_reached": {target: [name for name, count in counters.items() if not count]
                           for target, counters in depth.items()},
-        "findings": findings, "waiting": waiting, "errors": job.errors,
+        "findings": findings, "waiting": waiting, "unconfirmed": len(list(job.run.unconfirmed.glob("*"))), "errors": job.errors,
         "exit_code": 1 if job.errors else 2 if findings or waiting else 0,
     }
 
@@ -95,6 +96,8 @@ def show(summary: dict, say, console) -> None:
     if summary["waiting"]:
         say(f"{summary['waiting']} inputs that broke something are not triaged yet; "
             f"go on with: scripts/dev fuzz --resume {summary['run']}")
+    if summary["unconfirmed"]:
+        say(f"{summary['unconfirmed']} inputs were slow once and fast when tried again: {summary['run']}/crashes/unconfirmed")
     for target, names in summary["never_reached"].items():
         if names:
             say(f"never reached in {target}: {', '.join(names)}")
@@ -106,7 +109,7 @@ def _show_combinations(summary: dict, console) -> None:
     from rich.table import Table
 
     table = Table(title=f"{summary['run']}: {duration.show(summary['elapsed_seconds'])} on {summary['jobs']} CPUs, "
-                        f"seed {summary['seed']}", title_justify="left")
+                        f"seed {summary['seed']}", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for name in ("target", "engine"):
         table.add_column(name, no_wrap=True)
     for name in ("time", "runs", "runs/s", "edges", "new", "broken"):

@@ -54,6 +54,7 @@ class Worker:
         self.figures = Figures()
         self.finds = 0
         self.artifacts: list[Path] = []  # inputs that broke something, ready for triage
+        self.pool = pool
         self._finds = Intake(self.finds_folder, self.is_find, lambda _name, content: pool.add(content))
         self._kept: list[Path] = []
         self.submitted = 0  # of the artifacts
@@ -82,11 +83,14 @@ class Worker:
         target = self.combination.target
         for folder in (self.place.run.corpus(target), *self.place.binaries.inputs(target)):
             for path in folder.iterdir():
-                content = b"" if path.name.startswith(".") else path.read_bytes()
-                name = content_name(content)
-                if content and name not in left_out:
-                    (self.input / name).write_bytes(content)
-                    self.input_names.add(name)
+                if path.is_file() and not path.name.startswith("."):
+                    self._gather(path.read_bytes(), left_out)
+
+    def _gather(self, content: bytes, left_out: set[str]) -> None:
+        name = content_name(content)
+        if content and name not in left_out:
+            (self.input / name).write_bytes(content)
+            self.input_names.add(name)
 
     def blocking_inputs(self) -> set[str]:
         """Names of the inputs it was given that broke the target."""

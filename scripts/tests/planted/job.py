@@ -98,7 +98,9 @@ class Jobs:
         return sorted(finding["kind"] for finding in self.summary()["findings"])
 
     def finds(self) -> set[str]:
-        return {path.name for path in (self.run / "corpus" / "planted").iterdir() if not path.name.startswith(".")}
+        """The names of all inputs found, those included that smaller ones have replaced."""
+        return {path.name for path in (self.run / "corpus" / "planted").rglob("*")
+                if path.is_file() and not path.name.startswith(".")}
 
 
 class Running:
