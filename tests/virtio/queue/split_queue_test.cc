@@ -544,6 +544,17 @@ TEST_F(KickTest, EnablingSaysThatAnnouncedChainsAreLeft) {
   EXPECT_TRUE(queue.enable_kicks());
 }
 
+TEST_F(KickTest, AreWantedAtTheFirstChainThatIsNotTakenThoughMoreAreAnnounced) {
+  activate({.event_index = true});
+  driver.add_chain({{kData, 4, true}});
+  driver.add_chain({{kData, 4, true}});
+  serve_one();
+
+  EXPECT_TRUE(queue.enable_kicks());
+
+  EXPECT_EQ(driver.available_event(), 1u);
+}
+
 TEST_F(KickTest, EventIndexGoesOnAcross65535) {
   activate({.event_index = true});
   serve(65536 + 2);
