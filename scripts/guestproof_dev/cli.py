@@ -41,20 +41,34 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        return _flushed(_dispatch(argv))
-    except Fail as fail:
-        print(f"dev: {fail}", file=sys.stderr)
-        return 1
+        code = _dispatch(argv)
+    except SystemExit as end:
+        code = end.code
     except KeyboardInterrupt:
-        return 130
+        code = 130
     except BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        code = 1
+    except (Fail, OSError) as error:
+        code = _complain(error)
+    return _written(code)
+
+
+def _complain(error: Fail | OSError) -> int:
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    what = f"{error.strerror or error}." if isinstance(error, OSError) else error
+    print(f"dev: {where}{what}", file=sys.stderr)
+    return 1
+
+
+def _written(code: int) -> int:
+    """Writes out what print() still holds: where that fails, Python itself would end with a traceback."""
+    try:
+        sys.stdout.flush()
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"dev: {where}{error.strerror or error}.", file=sys.stderr)
-        return 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that has gone (`| head`) has what it wanted.
+        return code or (1 if isinstance(error, BrokenPipeError) else _complain(error))
+    return code
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -91,11 +105,6 @@ def _summary(name: str) -> str:
     except SyntaxError:
         doc = ""
     return doc.partition("\n")[0]
-
-
-def _flushed(code: int) -> int:
-    sys.stdout.flush()
-    return code
 
 
 def _terminated(_signal, _frame):

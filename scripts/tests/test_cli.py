@@ -80,10 +80,11 @@ def test_a_reader_that_goes_away_is_no_error(copy):
 
 @pytest.mark.parametrize("redirection, code", [(">&-", 0), ("<&-", 0), ("2>&-", 0), (">/dev/full", 1)])
 def test_streams_that_are_closed_or_full(copy, redirection, code):
-    done = subprocess.run(f"{copy.root}/scripts/dev setup --check {redirection}", shell=True, capture_output=True,
-                          text=True, env=copy.environment)
-    assert done.returncode == code
-    assert done.stderr == ("dev: No space left on device.\n" if code else "")
+    for words in ("setup --check", "--help", "setup --help"):
+        done = subprocess.run(f"{copy.root}/scripts/dev {words} {redirection}", shell=True, capture_output=True,
+                              text=True, env=copy.environment)
+        assert done.returncode == code
+        assert done.stderr == ("dev: No space left on device.\n" if code else "")
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
