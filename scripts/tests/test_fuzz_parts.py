@@ -17,7 +17,7 @@ from guestproof_dev.fuzz.pool import Intake, Pool, content_name
 STACK = """\
     #0 0x55b33c7d7158 in __asan_memcpy (/x/planted_fuzz+0x1128f1) (BuildId: a3)
     #1 0x55b33c7d7158 in guestproof::block::parse(std::span<int, 3ul>) {where}:{line}:9
-    #2 0x55b33c7d7159 in (anonymous namespace)::step<int>(int) /src/lib/step.cc:7:1
+    #2 0x55b33c7d7159 in (anonymous namespace)::step<int>(int) /nowhere/lib/step.cc:7:1
     #3 0x55b33c6f52c2 in main (/x/planted_fuzz+0x682c2) (BuildId: a3)
     #4 0x7f69e2b65249 in __libc_start_call_main csu/../sysdeps/nptl/libc_start_call_main.h:58:16
 """
@@ -25,7 +25,7 @@ OVERFLOW = "==20692==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x
            "WRITE of size 4 at 0x7f69 thread T0\n"
 
 
-def stack(line=12, where="/src/lib/parse.cc"):
+def stack(line=12, where="/nowhere/lib/parse.cc"):
     return STACK.format(line=line, where=where)
 
 
@@ -61,7 +61,7 @@ def test_a_log_without_a_failure_is_no_report():
 def test_only_our_own_frames_count():
     frames = crash.read(OVERFLOW + stack() + "\nfreed by thread T0 here:\n" + stack(line=99)).frames
     assert [str(frame) for frame in frames] == [
-        "guestproof::block::parse /src/lib/parse.cc:12", "(anonymous namespace)::step<int> /src/lib/step.cc:7"]
+        "guestproof::block::parse /nowhere/lib/parse.cc:12", "(anonymous namespace)::step<int> /nowhere/lib/step.cc:7"]
 
 
 def test_addresses_do_not_make_another_finding_and_lines_do():
@@ -79,8 +79,8 @@ def test_numbers_do_not_make_another_oracle_violation_and_words_do():
 
 def test_a_hang_is_told_by_its_outer_frames():
     def key(inner):
-        frames = f"    #0 0x1 in {inner} /src/x.cc:5:1\n" + "".join(
-            f"    #{i} 0x1 in outer{i} /src/lib/y.cc:{len(inner) + i}:1\n" for i in range(1, 5))
+        frames = f"    #0 0x1 in {inner} /nowhere/x.cc:5:1\n" + "".join(
+            f"    #{i} 0x1 in outer{i} /nowhere/lib/y.cc:{len(inner) + i}:1\n" for i in range(1, 5))
         return crash.read("==15== ERROR: libFuzzer: timeout after 3 seconds\n" + frames).key
     assert key("one") == key("another")
 
