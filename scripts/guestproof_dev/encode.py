@@ -18,6 +18,7 @@ def main(args) -> int:
         encoded = Path(folder) / "input"
         scenario.convert("encode", args.file, encoded)
         if args.output:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(encoded, args.output)
         else:
             sys.stdout.buffer.write(encoded.read_bytes())

@@ -35,6 +35,9 @@ def convert(command: str, path: Path, output: Path | None) -> bytes:
     """What the tool makes of the file; its complaint as a Fail."""
     if not path.exists():
         raise Fail(f"{path}: there is no such file.")
+    if not path.is_file():
+        # The tool gets no standard input of ours, and a folder is no input.
+        raise Fail(f"{path}: that is not a regular file.")
     words = [tool(), command, path, *(["-o", output] if output else [])]
     try:
         result = _run(words)

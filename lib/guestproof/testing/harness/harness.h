@@ -5,12 +5,13 @@
 // does, and what a `request` record builds. Everything else a guest can do to a queue (descriptors,
 // rings, races, features, areas, reset, save and restore) is here. After every step the oracles
 // look:
-//   fetch-once       no byte was fetched more often than the model, which reads everything once,
-//   fetched it confinement      the device wrote only into its used rings and the device-writable
-//   buffers of chains it held liveness         the steps of one kick are bounded, and every chain
-//   taken was given back or the queue is broken model-agreement  memory, queue state and
-//   notifications are what the model says round-trip       saved state decodes to what was saved,
-//   and the device goes on from it
+// - fetch-once: no byte was fetched more often than the model, which reads everything once, did;
+// - confinement: the device wrote only into its used rings and the device-writable buffers of
+//   chains it held;
+// - liveness: the steps of one kick are bounded, and every chain taken was given back or the queue
+//   is broken;
+// - model-agreement: memory, queue state and notifications are what the model says;
+// - round-trip: saved state decodes to what was saved, and the device goes on from it.
 //
 // Thread-safety: none; a harness is used for many programs one after the other.
 #pragma once

@@ -50,7 +50,7 @@ enum class Opcode : std::uint8_t {
   kRestore,   // queue: restore from the saved state
   kTake,      // queue, index: take chains and hold them
   kComplete,  // index, length: return a held chain
-  kBackend,   // which, value: make the back end fail
+  kBackend,   // kind, value: make the back end fail
 };
 inline constexpr std::size_t kOpcodes = 23;
 
