@@ -36,7 +36,6 @@ def convert(command: str, path: Path, output: Path | None) -> bytes:
     if not path.exists():
         raise Fail(f"{path}: there is no such file.")
     if not path.is_file():
-        # The tool gets no standard input of ours, and a folder is no input.
         raise Fail(f"{path}: that is not a regular file.")
     words = [tool(), command, path, *(["-o", output] if output else [])]
     try:
@@ -49,8 +48,7 @@ def convert(command: str, path: Path, output: Path | None) -> bytes:
 
 
 def _run(command) -> subprocess.CompletedProcess:
-    return subprocess.run([str(word) for word in command], capture_output=True, stdin=subprocess.DEVNULL,
-                          timeout=_PATIENCE)
+    return subprocess.run([str(word) for word in command], capture_output=True, timeout=_PATIENCE)
 
 
 def _sentence(result: subprocess.CompletedProcess) -> str:
