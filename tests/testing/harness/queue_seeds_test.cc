@@ -211,6 +211,10 @@ constexpr Seed kQueueSeeds[] = {
         desc index=0 address=data+0 length=0x80000000 flags=next next=1
         desc index=1 address=data+0 length=0x80000000
         publish index=0)"},
+    {"total_length_of_both_directions", "error:chain.total_length", R"(
+        desc index=0 address=data+0 length=0x80000000 flags=next next=1
+        desc index=1 address=data+0 length=0x80000001 flags=write
+        publish index=0)"},
     {"readable_after_writable", "error:chain.readable_after_writable", R"(
         desc index=0 address=data+0 length=4 flags=next|write next=1
         desc index=1 address=data+4 length=4
@@ -364,6 +368,8 @@ constexpr Seed kStateSeeds[] = {
     {"used_ring_read_only", "error:queue_state.used_ring",
      "patch index=40 width=8 value=0x20000\nrestore"},
     {"overlap", "error:queue_state.overlap", "patch index=32 width=8 value=0x1000\nrestore"},
+    {"index_distance_by_one", "error:queue_state.index_distance",
+     "patch index=14 width=4 value=0xffefffef\nrestore"},
     {"index_distance", "error:queue_state.index_distance", R"(
         patch index=14 width=4 value=0x00640064
         restore)"},
