@@ -125,6 +125,7 @@ TEST_F(ChainTest, AreReturnedInAnyOrder) {
   auto a = take(), b = take(), c = take();
 
   ASSERT_TRUE(c.complete(3));
+  EXPECT_EQ(driver.used_index(), 1u);
   ASSERT_TRUE(a.complete(1));
   ASSERT_TRUE(b.complete(2));
 
