@@ -53,6 +53,12 @@ constexpr Seed kSeeds[] = {
 
     // However it is cut.
     {"split_header", "request:in:data", "request length=512 cut=3"},
+    {"header_in_two_places", "request:in:data", R"(
+        write address=high+0 width=8 value=1
+        desc index=0 address=header+0 length=8 flags=next next=1
+        desc index=1 address=high+0 length=8 flags=next next=2
+        desc index=2 address=data+0 length=513 flags=write
+        publish index=0)"},
     {"split_data", "request:out:data", "request kind=1 length=1024 cut=0x1c"},
     {"split_segments", "request:discard:ok", "request kind=4 length=2 extra=2 cut=0x1f"},
     {"joined_status", "request:in:data", "request length=512 flags=join_status cut=8"},

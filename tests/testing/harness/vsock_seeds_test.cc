@@ -69,6 +69,12 @@ constexpr Seed kVsockSeeds[] = {
         desc index=5 address=header+1 length=43 flags=next next=6
         desc index=6 flags=next next=7
         desc index=7 address=data+0 length=8)"},
+    {"header_in_two_places", "header:split", R"(
+        request length=8
+        fill address=high+0 length=12 value=7
+        desc index=0 address=header+0 length=32 flags=next next=5
+        desc index=5 address=high+0 length=12 flags=next next=6
+        desc index=6 address=data+0 length=8)"},
     {"indirect", "guest:indirect_request",
      "request cut=0x0d length=64 flags=indirect\n"
      "request queue=1 cut=0x0c flags=indirect"},
