@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "guestproof/virtio/queue/split_queue.h"
+#include "guestproof/virtio/queue/turn.h"
 
 namespace guestproof::testing {
 
@@ -27,22 +27,14 @@ class EchoDevice {
  public:
   using Chain = virtio::Chain<Queue>;
 
-  /// Serves what is available; `taken(chain)` sees every chain first. True: notify the driver.
+  /// Takes a turn of `looks` looks at what is available; `taken(chain)` sees every chain first.
   /// Errors: a broken queue.
   template <class Observer>
-  Result<bool> process(Queue& queue, Observer&& taken) {
-    do {
-      queue.disable_kicks();
-      for (;;) {
-        auto popped = queue.pop();
-        if (!popped) return std::unexpected(popped.error());
-        if (!*popped) break;
-        taken(std::as_const(**popped));
-        const auto done = (*popped)->complete(answer(**popped));
-        GUESTPROOF_INVARIANT(done);
-      }
-    } while (queue.enable_kicks());
-    return queue.needs_notification();
+  Result<virtio::Turn> process(Queue& queue, std::uint32_t looks, Observer&& taken) {
+    return virtio::take_turn(queue, looks, [&](Chain chain) -> Result<void> {
+      taken(std::as_const(chain));
+      return chain.complete(answer(chain));
+    });
   }
 
  private:

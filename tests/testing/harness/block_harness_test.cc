@@ -20,10 +20,10 @@ class MeddlingHarness : public BlockHarness {
   using BlockHarness::storage;
 
  private:
-  bool serve(Lane& lane) override {
-    const bool notify = BlockHarness::serve(lane);
+  Turn serve(Lane& lane, std::uint32_t looks) override {
+    const auto turn = BlockHarness::serve(lane, looks);
     meddle_(storage());
-    return notify;
+    return turn;
   }
   Meddle meddle_;
 };

@@ -102,6 +102,13 @@ constexpr Seed kSeeds[] = {
         request value=1 length=1024
         kick
         request kind=2 flags=kick)"},
+    {"several_turns", "device:more", R"(
+        request kind=1 value=1
+        request value=1 length=1024
+        request kind=2
+        request kind=4 value=9
+        kick budget=2)"},
+    {"a_turn_that_is_just_enough", "guest:kick", "request\nrequest kind=1\nkick budget=3"},
     {"no_interrupt", "guest:kick", "flags flags=no_interrupt\nrequest flags=kick\nrequest kind=3"},
     {"published_again", "guest:kick", "request flags=kick\nentry index=1\navail next=1"},
     {"areas_elsewhere", "guest:activate", R"(

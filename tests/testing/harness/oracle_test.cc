@@ -11,30 +11,48 @@
 namespace guestproof::testing {
 namespace {
 
+using virtio::Turn;
 using Serve = std::function<void(WatchedQueue&, WatchedChain&)>;
 
-/// An echo device's loop around a fault.
+/// An echo device's turn around a fault.
 class FaultyHarness : public QueueHarness {
  public:
   explicit FaultyHarness(Serve serve) : QueueHarness("queue"), serve_chain_(std::move(serve)) {}
 
  private:
-  Result<bool> process(WatchedQueue& queue, const Observer& taken) override {
-    do {
-      queue.disable_kicks();
-      for (;;) {
-        auto popped = queue.pop();
-        if (!popped) return std::unexpected(popped.error());
-        if (!*popped) break;
-        taken(**popped);
-        serve_chain_(queue, **popped);
-      }
-    } while (queue.enable_kicks());
-    return queue.needs_notification();
+  Result<Turn> process(WatchedQueue& queue, std::uint32_t looks, const Observer& taken) override {
+    return virtio::take_turn(queue, looks, [&](WatchedChain chain) -> Result<void> {
+      taken(chain);
+      serve_chain_(queue, chain);
+      return {};
+    });
   }
 
   Serve serve_chain_;
 };
+
+/// An echo device that misjudges its turn.
+class ImpatientHarness : public QueueHarness {
+ public:
+  using Misjudge = std::function<void(Turn&)>;
+  explicit ImpatientHarness(Misjudge misjudge)
+      : QueueHarness("queue"), misjudge_(std::move(misjudge)) {}
+
+ private:
+  Result<Turn> process(WatchedQueue& queue, std::uint32_t looks, const Observer& taken) override {
+    auto turn = QueueHarness::process(queue, looks, taken);
+    if (turn) misjudge_(*turn);
+    return turn;
+  }
+
+  Misjudge misjudge_;
+};
+
+std::string verdict_on_turns(ImpatientHarness::Misjudge misjudge, std::string_view text) {
+  ImpatientHarness harness(std::move(misjudge));
+  const auto violation = harness.run(parse_text(text).value());
+  return violation ? std::string(violation->oracle) : "none";
+}
 
 std::uint32_t sum_of(const WatchedChain& chain) {
   auto reader = chain.reader();
@@ -120,6 +138,26 @@ TEST(Oracle, LivenessBitesASpin) {
               for (;;) static_cast<void>(sum_of(chain));
             }),
             kLiveness);
+}
+
+TEST(Oracle, NoneBitesADeviceThatTakesSeveralTurns) {
+  EXPECT_EQ(verdict_on_turns([](Turn&) {}, "request\nrequest\nkick budget=1\n"), "none");
+}
+
+TEST(Oracle, LivenessBitesADeviceThatForgetsItsNextTurn) {
+  EXPECT_EQ(
+      verdict_on_turns([](Turn& turn) { turn.more = false; }, "request\nrequest\nkick budget=1\n"),
+      kLiveness);
+}
+
+TEST(Oracle, LivenessBitesADeviceThatWantsTurnsForEver) {
+  EXPECT_EQ(verdict_on_turns([](Turn& turn) { turn.more = true; }, "request\nkick\n"), kLiveness);
+}
+
+TEST(Oracle, ModelAgreementBitesANotificationThatWaitsForTheNextTurn) {
+  EXPECT_EQ(verdict_on_turns([](Turn& turn) { turn.notify = !turn.more; },
+                             "request\nrequest\nkick budget=1\n"),
+            kModelAgreement);
 }
 
 TEST(Oracle, ModelAgreementBitesAWrongAnswer) {

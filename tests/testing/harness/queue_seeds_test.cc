@@ -43,6 +43,16 @@ constexpr Seed kQueueSeeds[] = {
         event next=1
         request flags=kick
         request flags=kick)"},
+    {"several_turns", "device:more", R"(
+        queue index=4 flags=event_index|indirect
+        event next=2
+        request
+        request cut=0x1f flags=indirect
+        request
+        request
+        kick budget=2)"},
+    {"several_turns_and_a_broken_queue", "device:more",
+     "request\nrequest\npublish index=16\nkick budget=1"},
     {"no_interrupt", "guest:kick",
      "flags flags=no_interrupt\n"
      "request flags=kick\n"
@@ -127,6 +137,12 @@ constexpr Seed kQueueSeeds[] = {
      "request\n"
      "race address=avail+2 nth=3 value=2\n"
      "kick"},
+    {"race_of_chains_that_come_and_go", "device:more", R"(
+        race address=avail+2 nth=2 value=1
+        race address=avail+2 nth=3 value=0
+        race address=avail+2 nth=4 value=1
+        race address=avail+2 nth=5 value=0
+        kick budget=2)"},
     {"race_on_a_descriptor", "guest:kick",
      "request\n"
      "race address=desc+0x0c nth=2 value=0\n"
@@ -265,6 +281,14 @@ constexpr Seed kStateSeeds[] = {
         request flags=kick
         save
         request flags=kick)"},
+    {"several_turns_and_save", "device:more", R"(
+        queue index=4 flags=event_index|indirect
+        request
+        request
+        event next=1
+        kick budget=1
+        save
+        request)"},
     {"save_with_chains_available", "request:echo", "request\nsave\nkick"},
     {"save_where_the_areas_are_elsewhere", "guest:activate", R"(
         area which=used address=high+0

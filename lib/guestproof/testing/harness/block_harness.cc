@@ -120,6 +120,7 @@ Config changed(Config config, BlockHarness::BackendKind kind, std::uint64_t valu
 }  // namespace
 
 BlockHarness::BlockHarness() : Harness(1) {
+  turns_ = depth_.add("device:more");
   add_type("in", VIRTIO_BLK_T_IN, false);
   add_type("out", VIRTIO_BLK_T_OUT, false);
   add_type("flush", VIRTIO_BLK_T_FLUSH, true);
@@ -274,31 +275,29 @@ void BlockHarness::ask_raw(const Record& record, std::uint32_t type, RequestShap
   }
 }
 
-bool BlockHarness::serve(Lane& lane) {
+Harness::Turn BlockHarness::serve(Lane& lane, std::uint32_t looks) {
   std::size_t position = 0;
-  const auto result = device_->process(lane.device, [&](const Outcome& outcome) {
+  const auto turn = device_->process(lane.device, looks, [&](const Outcome& outcome) {
     if (position == answers_.size())
       violated(kModelAgreement, "the device answered a request that the model did not");
     compare(outcome, answers_[position++]);
   });
   if (position != answers_.size())
     violated(kLiveness, "the device left a request that the model answered");
-  if (result) return *result;
-  count(result.error());
-  return false;
+  if (!turn) {
+    count(turn.error());
+    return {};
+  }
+  if (turn->more) depth_.count(turns_);
+  return *turn;
 }
 
-bool BlockHarness::serve_model(Lane& lane) {
+Harness::Turn BlockHarness::serve_model(Lane& lane, std::uint32_t looks) {
   answers_.clear();
-  do {
-    lane.model.disable_kicks();
-    while (const auto chain = model_take(lane)) {
-      answers_.push_back(model_.serve(world().model(), *chain));
-      lane.model.give_back(*chain, answers_.back().used);
-    }
-    if (!lane.model.active() || !lane.model.broken().empty()) return false;
-  } while (lane.model.enable_kicks());
-  return lane.model.needs_notification();
+  return model_turn(lane, looks, [&](const ModelChain& chain) {
+    answers_.push_back(model_.serve(world().model(), chain));
+    return answers_.back().used;
+  });
 }
 
 void BlockHarness::compare(const Outcome& outcome, const BlockModelAnswer& answer) {

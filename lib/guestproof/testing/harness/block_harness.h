@@ -67,8 +67,8 @@ class BlockHarness : public Harness {
  protected:
   void reset_device() override;
   void request(Lane& lane, const Record& record) override;
-  [[nodiscard]] bool serve(Lane& lane) override;
-  [[nodiscard]] bool serve_model(Lane& lane) override;
+  [[nodiscard]] Turn serve(Lane& lane, std::uint32_t looks) override;
+  [[nodiscard]] Turn serve_model(Lane& lane, std::uint32_t looks) override;
   void backend(const Record& record) override;
   void compare_outside_memory() override;
 
@@ -102,7 +102,7 @@ class BlockHarness : public Harness {
   std::array<virtio::block::VirtioBlkDiscardWriteZeroes, 32> segments_{};  // of the last request
 
   std::vector<TypeCounters> types_;
-  Depth::Index unknown_, in_data_, out_data_;
+  Depth::Index turns_, unknown_, in_data_, out_data_;
 };
 
 }  // namespace guestproof::testing

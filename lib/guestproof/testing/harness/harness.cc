@@ -117,7 +117,7 @@ void Harness::execute(const Record& record) {
       if ((record.flags & kRequestKick) != 0) kick(target);
       break;
     case Opcode::kKick:
-      kick(target);
+      kick(target, record.index % 8);
       break;
     case Opcode::kDesc:
       if (setup.size != 0)
@@ -364,16 +364,22 @@ void Harness::activate(Lane& lane) {
   lane.model.activate(world_.model(), lane.pending);
 }
 
-void Harness::kick(Lane& lane) {
+void Harness::kick(Lane& lane, std::uint32_t budget) {
   depth_.count(kicks_);
   lane.fresh = false;
-  bool device_notifies = false, model_notifies = false;
-  step([&] { device_notifies = serve(lane); }, [&] { model_notifies = serve_model(lane); });
-  if (device_notifies != model_notifies)
-    violated(kModelAgreement, device_notifies
-                                  ? "the device notifies the driver, the model does not"
-                                  : "the model notifies the driver, the device does not");
-  if (device_notifies) depth_.count(notifications_);
+  const auto looks = budget != 0 ? budget : virtio::whole_queue(lane.device);
+  Turn device, model;
+  do {
+    step([&] { device = serve(lane, looks); }, [&] { model = serve_model(lane, looks); });
+    if (device.notify != model.notify)
+      violated(kModelAgreement, device.notify
+                                    ? "the device notifies the driver, the model does not"
+                                    : "the model notifies the driver, the device does not");
+    if (device.more != model.more)
+      violated(kLiveness, device.more ? "the device wants another turn, the model does not"
+                                      : "the model wants another turn, the device does not");
+    if (device.notify) depth_.count(notifications_);
+  } while (device.more);
   if (!lane.device.broken() && lane.device.in_flight() != held(lane))
     violated(kLiveness, std::to_string(lane.device.in_flight()) +
                             " chains are in flight after the kick, " + std::to_string(held(lane)) +
@@ -483,7 +489,7 @@ std::uint64_t Harness::step_limit() const {
 }
 
 void Harness::spins() {
-  violated(kLiveness, "one kick takes more steps than its chains and their bytes account for");
+  violated(kLiveness, "one turn takes more steps than its chains and their bytes account for");
 }
 
 bool Harness::permitted(const MemoryRange& range) const {

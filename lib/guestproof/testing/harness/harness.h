@@ -8,8 +8,8 @@
 // - fetch-once: no byte was fetched more often than the model, which reads everything once, did;
 // - confinement: the device wrote only into its used rings and the device-writable buffers of
 //   chains it held;
-// - liveness: the steps of one kick are bounded, and every chain taken was given back or the queue
-//   is broken;
+// - liveness: the steps of one turn are bounded, a kick is served in as many turns as it takes, and
+//   every chain taken was given back or the queue is broken;
 // - model-agreement: memory, queue state and notifications are what the model says;
 // - round-trip: saved state decodes to what was saved, and the device goes on from it.
 //
@@ -28,6 +28,7 @@
 #include "guestproof/testing/model/queue_model.h"
 #include "guestproof/testing/scenario/record.h"
 #include "guestproof/virtio/queue/split_queue.h"
+#include "guestproof/virtio/queue/turn.h"
 
 namespace guestproof::testing {
 
@@ -103,10 +104,12 @@ class Harness {
   virtual void reset_device() {}
   /// Builds a request on a queue; usually through publish_request().
   virtual void request(Lane& lane, const Record& record) = 0;
-  /// The device under test serves what is available; true when it wants to notify the driver.
-  [[nodiscard]] virtual bool serve(Lane& lane) = 0;
+  using Turn = virtio::Turn;
+  /// The device under test takes a turn of `looks` looks at what is available. A broken queue ends
+  /// it with an empty Turn.
+  [[nodiscard]] virtual Turn serve(Lane& lane, std::uint32_t looks) = 0;
   /// The model does the same.
-  [[nodiscard]] virtual bool serve_model(Lane& lane) = 0;
+  [[nodiscard]] virtual Turn serve_model(Lane& lane, std::uint32_t looks) = 0;
   virtual void backend(const Record&) {}
   virtual void take(Lane&, const Record&) {}
   virtual void complete(const Record&) {}
@@ -128,6 +131,21 @@ class Harness {
   /// The model's side of taking a chain: what the device may write to from now on in this step.
   [[nodiscard]] std::optional<ModelChain> model_take(Lane& lane);
   void permit(Lane& lane, const ModelChain& chain);
+  /// The model's turn, as virtio/queue/turn.h describes one; `serve(chain)` gives the used length.
+  template <class Serve>
+  [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Serve&& serve) {
+    lane.model.disable_kicks();
+    for (std::uint32_t look = 0; look < looks; ++look) {
+      if (const auto chain = model_take(lane)) {
+        lane.model.give_back(*chain, serve(*chain));
+        continue;
+      }
+      if (!lane.model.active() || !lane.model.broken().empty()) return {};
+      if (!lane.model.enable_kicks()) return {.notify = lane.model.needs_notification()};
+      lane.model.disable_kicks();
+    }
+    return {.notify = lane.model.needs_notification(), .more = true};
+  }
   /// Compares a taken chain with the model's, and counts its fault.
   void compare_chain(const WatchedChain& chain, const ModelChain& model);
   void count(const Error& error) { depth_.count(error); }
@@ -154,7 +172,7 @@ class Harness {
   void publish(Lane& lane, std::uint16_t head);
   void setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags);
   void activate(Lane& lane);
-  void kick(Lane& lane);
+  void kick(Lane& lane, std::uint32_t budget = 0);
   void save(Lane& lane);
   void restore(Lane& lane);
   void keep(const virtio::QueueState& state);

@@ -11,6 +11,7 @@ using virtio::QueueError;
 
 QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(target_name) {
   requests_ = depth_.add("request:echo");
+  turns_ = depth_.add("device:more");
   taken_ = depth_.add("chain:taken");
   completed_ = depth_.add("chain:completed");
   stale_ = depth_.add("chain:stale");
@@ -39,31 +40,29 @@ void QueueHarness::request(Lane& lane, const Record& record) {
   publish_request(lane, shape);
 }
 
-bool QueueHarness::serve(Lane& lane) {
+Harness::Turn QueueHarness::serve(Lane& lane, std::uint32_t looks) {
   std::size_t position = 0;
-  const auto result = process(lane.device, [&](const WatchedChain& chain) {
+  const auto turn = process(lane.device, looks, [&](const WatchedChain& chain) {
     if (position == served_.size())
       violated(kModelAgreement, "the device took a chain that the model did not");
     compare_chain(chain, served_[position++]);
   });
-  if (result && position != served_.size())
+  if (turn && position != served_.size())
     violated(kLiveness, "the device left a chain that the model served");
-  if (result) return *result;
-  count(result.error());
-  return false;
+  if (!turn) {
+    count(turn.error());
+    return {};
+  }
+  if (turn->more) depth_.count(turns_);
+  return *turn;
 }
 
-bool QueueHarness::serve_model(Lane& lane) {
+Harness::Turn QueueHarness::serve_model(Lane& lane, std::uint32_t looks) {
   served_.clear();
-  do {
-    lane.model.disable_kicks();
-    while (auto chain = model_take(lane)) {
-      served_.push_back(*chain);
-      lane.model.give_back(*chain, model_answer(*chain));
-    }
-    if (!lane.model.active() || !lane.model.broken().empty()) return false;
-  } while (lane.model.enable_kicks());
-  return lane.model.needs_notification();
+  return model_turn(lane, looks, [&](const ModelChain& chain) {
+    served_.push_back(chain);
+    return model_answer(chain);
+  });
 }
 
 std::uint32_t QueueHarness::model_answer(const ModelChain& chain) const {

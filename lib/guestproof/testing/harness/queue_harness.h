@@ -23,15 +23,16 @@ class QueueHarness : public Harness {
  protected:
   void reset_device() override { held_.clear(); }
   void request(Lane& lane, const Record& record) override;
-  [[nodiscard]] bool serve(Lane& lane) override;
-  [[nodiscard]] bool serve_model(Lane& lane) override;
+  [[nodiscard]] Turn serve(Lane& lane, std::uint32_t looks) override;
+  [[nodiscard]] Turn serve_model(Lane& lane, std::uint32_t looks) override;
   void take(Lane& lane, const Record& record) override;
   void complete(const Record& record) override;
   [[nodiscard]] std::size_t held(const Lane& lane) const override;
   /// What the device does with a queue; tests of the oracles put faulty ones here.
   using Observer = std::function<void(const WatchedChain&)>;
-  [[nodiscard]] virtual Result<bool> process(WatchedQueue& queue, const Observer& taken) {
-    return device_.process(queue, taken);
+  [[nodiscard]] virtual Result<Turn> process(WatchedQueue& queue, std::uint32_t looks,
+                                             const Observer& taken) {
+    return device_.process(queue, looks, taken);
   }
 
  private:
@@ -49,7 +50,7 @@ class QueueHarness : public Harness {
   EchoDevice<WatchedQueue> device_;
   std::vector<ModelChain> served_;  // by the model, in this step
   std::vector<Held> held_;
-  Depth::Index requests_, taken_, completed_, stale_, dropped_;
+  Depth::Index requests_, turns_, taken_, completed_, stale_, dropped_;
 };
 
 }  // namespace guestproof::testing

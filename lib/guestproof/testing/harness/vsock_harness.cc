@@ -144,7 +144,7 @@ void VsockHarness::request_rx(Lane& lane, const Record& record) {
   publish_request(lane, shape);
 }
 
-bool VsockHarness::serve(Lane& lane) {
+Harness::Turn VsockHarness::serve(Lane& lane, std::uint32_t) {
   const bool tx = is_tx(lane);
   std::size_t position = 0;
   do {
@@ -154,7 +154,7 @@ bool VsockHarness::serve(Lane& lane) {
       auto popped = lane.device.pop();
       if (!popped) {
         count(popped.error());
-        return false;
+        return {};
       }
       if (!*popped) break;
       if (position == served_.size())
@@ -169,17 +169,17 @@ bool VsockHarness::serve(Lane& lane) {
   } while (lane.device.enable_kicks() && (tx || peer_.answers() != 0));
   if (position != served_.size())
     violated(kLiveness, "the device left a chain that the model served");
-  return lane.device.needs_notification();
+  return {.notify = lane.device.needs_notification()};
 }
 
-bool VsockHarness::serve_model(Lane& lane) {
+Harness::Turn VsockHarness::serve_model(Lane& lane, std::uint32_t) {
   const bool tx = is_tx(lane);
   served_.clear();
   do {
     lane.model.disable_kicks();
     while (tx || !model_.answers().empty()) {
       auto chain = model_take(lane);
-      if (!chain && (!lane.model.active() || !lane.model.broken().empty())) return false;
+      if (!chain && (!lane.model.active() || !lane.model.broken().empty())) return {};
       if (!chain) break;
       auto served = tx ? transmit_model(*chain) : receive_model(*chain);
       lane.model.give_back(*chain, served.used);
@@ -187,7 +187,7 @@ bool VsockHarness::serve_model(Lane& lane) {
       served_.push_back(std::move(served));
     }
   } while (lane.model.enable_kicks() && (tx || !model_.answers().empty()));
-  return lane.model.needs_notification();
+  return {.notify = lane.model.needs_notification()};
 }
 
 VsockHarness::Served VsockHarness::transmit_model(const ModelChain& chain) {

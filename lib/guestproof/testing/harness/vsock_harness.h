@@ -52,8 +52,10 @@ class VsockHarness : public Harness {
  protected:
   void reset_device() override;
   void request(Lane& lane, const Record& record) override;
-  [[nodiscard]] bool serve(Lane& lane) override;
-  [[nodiscard]] bool serve_model(Lane& lane) override;
+  /// Until nothing is left to do, however many looks that takes: a packet's device is not this
+  /// library's.
+  [[nodiscard]] Turn serve(Lane& lane, std::uint32_t looks) override;
+  [[nodiscard]] Turn serve_model(Lane& lane, std::uint32_t looks) override;
   void backend(const Record& record) override;
   void compare_outside_memory() override;
 

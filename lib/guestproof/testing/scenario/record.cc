@@ -39,7 +39,7 @@ constexpr std::array kRequestFields{kKindField,
                                     Field{"flags", kFlags, FIELD(flags), kRequestFlagNames},
                                     kNextField,
                                     Field{"extra", kNumber, FIELD(extra), {}}};
-constexpr std::array kKickFields{kQueueField};
+constexpr std::array kKickFields{kQueueField, Field{"budget", kNumber, FIELD(index), {}}};
 constexpr std::array kDescFields{kQueueField, kIndexField, kAddressField, kLengthField,
                                  kDescFlags,  kNextField,  kValueField};
 constexpr std::array kLinkFields{kQueueField, kIndexField, kDescFlags, kNextField};
@@ -60,6 +60,7 @@ constexpr std::array kAreaFields{kQueueField, Field{"which", kSelector, FIELD(ki
                                  kAddressField, kValueField};
 constexpr std::array kActivateFields{kQueueField, kIndexField,
                                      Field{"flags", kFlags, FIELD(flags), kQueueFlagNames}};
+constexpr std::array kSaveFields{kQueueField};
 constexpr std::array kPatchFields{kIndexField, kWidthField, kValueField};
 constexpr std::array kCompleteFields{kIndexField, kLengthField};
 constexpr std::array kBackendFields{kKindField, kValueField};
@@ -83,9 +84,9 @@ constexpr std::array<OpcodeInfo, kOpcodes> kTable{{
     {"area", kAreaFields},
     {"activate", kActivateFields},
     {"reset", {}},
-    {"save", kKickFields},
+    {"save", kSaveFields},
     {"patch", kPatchFields},
-    {"restore", kKickFields},
+    {"restore", kSaveFields},
     {"take", kPublishFields},
     {"complete", kCompleteFields},
     {"backend", kBackendFields},

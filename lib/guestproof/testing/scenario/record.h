@@ -27,7 +27,7 @@ namespace guestproof::testing {
 /// What the guest does. The comment names the fields it uses.
 enum class Opcode : std::uint8_t {
   kRequest,   // build a request of the device under test from kind and the rest, and publish it
-  kKick,      // queue: notify the device
+  kKick,      // queue, budget: notify the device
   kDesc,      // queue, index, address, length, flags, next: write a descriptor
   kLink,      // queue, index, flags, next: change how a descriptor goes on
   kIndirect,  // index, address, length, flags, next: write a descriptor of the indirect area
@@ -106,7 +106,7 @@ struct Record {
   le32 length;              // 4
   Address address;          // 8
   le64 value;               // 16
-  le16 index;               // 24
+  le16 index;               // 24  or the budget of a kick
   le16 flags;               // 26
   le16 next;                // 28
   le16 extra;               // 30

@@ -43,6 +43,9 @@ class SharedQueue {
   [[nodiscard]] std::optional<Error> broken() const {
     return locked([](auto& ring) { return ring.broken(); });
   }
+  [[nodiscard]] std::uint16_t size() const {
+    return locked([](auto& ring) { return ring.size(); });
+  }
   [[nodiscard]] std::uint32_t in_flight() const {
     return locked([](auto& ring) { return ring.in_flight(); });
   }

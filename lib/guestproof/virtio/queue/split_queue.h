@@ -1,15 +1,4 @@
-// A split virtqueue for one thread: what a device takes chains from. A device loop is
-//
-//   do {
-//     queue.disable_kicks();
-//     for (;;) {
-//       auto popped = queue.pop();
-//       if (!popped) return needs_reset(popped.error());
-//       if (!*popped) break;
-//       serve(**popped);                       // reader(), writer(), complete(written)
-//     }
-//   } while (queue.enable_kicks());
-//   if (queue.needs_notification()) interrupt();
+// A split virtqueue for one thread: what a device takes chains from, see turn.h for its loop.
 //
 // Thread-safety: none; SharedQueue has the same members for several threads.
 // Specification: virtio 1.3 §2.7.
@@ -39,6 +28,8 @@ class SplitQueue {
 
   [[nodiscard]] bool active() const { return ring_.active(); }
   [[nodiscard]] std::optional<Error> broken() const { return ring_.broken(); }
+  /// Queue Size; 0 while the queue is not active.
+  [[nodiscard]] std::uint16_t size() const { return ring_.size(); }
   [[nodiscard]] std::uint32_t in_flight() const { return ring_.in_flight(); }
   [[nodiscard]] const M& memory() const { return ring_.memory(); }
 

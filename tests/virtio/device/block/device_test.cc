@@ -499,20 +499,22 @@ TEST_F(DeviceTest, ProcessServesAllThatIsThere) {
   auto device = Device::create(config, storage);
   std::vector<std::optional<std::uint8_t>> statuses;
 
-  const auto notify =
-      device->process(queue, [&](const Outcome& outcome) { statuses.push_back(outcome.status); });
+  const auto turn = device->process(
+      queue, 4, [&](const Outcome& outcome) { statuses.push_back(outcome.status); });
 
-  ASSERT_TRUE(notify);
-  EXPECT_TRUE(*notify);
+  ASSERT_TRUE(turn);
+  EXPECT_TRUE(turn->notify);
+  EXPECT_FALSE(turn->more);
   EXPECT_EQ(driver.used_index(), 3u);
   EXPECT_THAT(statuses, ElementsAre(VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_UNSUPP, std::nullopt));
 }
 
 TEST_F(DeviceTest, ProcessAsksForKicksAgain) {
   auto device = Device::create(config, storage);
-  const auto notify = device->process(queue);
-  ASSERT_TRUE(notify);
-  EXPECT_FALSE(*notify);
+  const auto turn = device->process(queue);
+  ASSERT_TRUE(turn);
+  EXPECT_FALSE(turn->notify);
+  EXPECT_FALSE(turn->more);
   EXPECT_EQ(driver.used_flags(), 0u);
 }
 
@@ -520,12 +522,38 @@ TEST_F(DeviceTest, ProcessSeesWhatComesWhileItServes) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   auto device = Device::create(config, storage);
   unsigned served = 0;
-  const auto notify = device->process(queue, [&](const Outcome&) {
+  const auto turn = device->process(queue, 3, [&](const Outcome&) {
     EXPECT_EQ(driver.used_flags(), VIRTQ_USED_F_NO_NOTIFY);
     if (++served == 1) send(header(VIRTIO_BLK_T_FLUSH), 0);
   });
-  ASSERT_TRUE(notify);
+  ASSERT_TRUE(turn);
   EXPECT_EQ(served, 2u);
+}
+
+// A driver that makes a request available as soon as it has one back kept the device for ever.
+TEST_F(DeviceTest, ProcessEndsThoughTheDriverGoesOn) {
+  send(header(VIRTIO_BLK_T_FLUSH), 0);
+  auto device = Device::create(config, storage);
+  unsigned served = 0;
+  const auto turn = device->process(queue, 10, [&](const Outcome&) {
+    if (++served < 1000) send(header(VIRTIO_BLK_T_FLUSH), 0);
+  });
+  ASSERT_TRUE(turn);
+  EXPECT_EQ(served, 10u);
+  EXPECT_TRUE(turn->more);
+  EXPECT_TRUE(turn->notify);
+}
+
+TEST_F(DeviceTest, ProcessServesAFullQueue) {
+  const auto layout = testing::QueueLayout::at(kRings, 8);
+  testing::Driver<testing::WatchedMemory::GuestView> few(guest, layout);
+  ASSERT_TRUE(queue.activate(memory, layout.config(), {}));
+  for (int i = 0; i < 8; ++i) few.add_chain({{kWritable, 1, true}});
+  auto device = Device::create(config, storage);
+  const auto turn = device->process(queue);
+  ASSERT_TRUE(turn);
+  EXPECT_FALSE(turn->more);
+  EXPECT_EQ(few.used_index(), 8u);
 }
 
 // The second request becomes available after the queue was seen empty and before kicks are on: the
@@ -545,9 +573,9 @@ TEST_F(DeviceTest, ProcessReportsABrokenQueue) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   driver.publish(5000);
   auto device = Device::create(config, storage);
-  const auto notify = device->process(queue);
-  ASSERT_FALSE(notify);
-  EXPECT_EQ(notify.error(), Error(QueueError::kHeadIndex, 5000, 1024));
+  const auto turn = device->process(queue);
+  ASSERT_FALSE(turn);
+  EXPECT_EQ(turn.error(), Error(QueueError::kHeadIndex, 5000, 1024));
   EXPECT_EQ(driver.used_index(), 1u);
 }
 

@@ -41,6 +41,7 @@
 #include "guestproof/virtio/device/block/config.h"
 #include "guestproof/virtio/device/block/request.h"
 #include "guestproof/virtio/queue/chain.h"
+#include "guestproof/virtio/queue/turn.h"
 
 namespace guestproof::virtio::block {
 
@@ -65,13 +66,15 @@ class Device {
   template <class Queue>
   [[nodiscard]] Result<Outcome> serve(Chain<Queue> chain);
 
-  /// Serves all available chains; true when the driver is to be notified. `observe(outcome)` sees
-  /// every one. Errors: QueueError; the queue is broken until reset and the device needs one.
+  /// Serves available chains in a turn of `looks` looks (turn.h, which says what becomes of kicks
+  /// and what the caller owes when there is more); `observe(outcome)` sees every one. Errors:
+  /// QueueError; the queue is broken until reset and the device needs one.
   template <class Queue, std::invocable<const Outcome&> Observe>
-  [[nodiscard]] Result<bool> process(Queue& queue, Observe&& observe);
+  [[nodiscard]] Result<Turn> process(Queue& queue, std::uint32_t looks, Observe&& observe);
+  /// A turn for the whole queue.
   template <class Queue>
-  [[nodiscard]] Result<bool> process(Queue& queue) {
-    return process(queue, [](const Outcome&) {});
+  [[nodiscard]] Result<Turn> process(Queue& queue) {
+    return process(queue, whole_queue(queue), [](const Outcome&) {});
   }
 
  private:
@@ -127,19 +130,13 @@ Result<Outcome> Device::serve(Chain<Queue> chain) {
 }
 
 template <class Queue, std::invocable<const Outcome&> Observe>
-Result<bool> Device::process(Queue& queue, Observe&& observe) {
-  do {
-    queue.disable_kicks();
-    for (;;) {
-      auto popped = queue.pop();
-      if (!popped) return std::unexpected(popped.error());
-      if (!*popped) break;
-      const auto outcome = serve(std::move(**popped));
-      if (!outcome) return std::unexpected(outcome.error());
-      observe(*outcome);
-    }
-  } while (queue.enable_kicks());
-  return queue.needs_notification();
+Result<Turn> Device::process(Queue& queue, std::uint32_t looks, Observe&& observe) {
+  return take_turn(queue, looks, [&](Chain<Queue> chain) -> Result<void> {
+    const auto outcome = serve(std::move(chain));
+    if (!outcome) return std::unexpected(outcome.error());
+    observe(*outcome);
+    return {};
+  });
 }
 
 template <GuestMemory M>
