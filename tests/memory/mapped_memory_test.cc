@@ -130,6 +130,49 @@ TEST(MappedMemoryTest, ReadOnlyFileMemoryRefusesWrites) {
             Error(MemoryError::kReadOnly, kBase.raw()));
 }
 
+TEST(MappedMemoryTest, ReadOnlyAnonymousMemoryIsFilledByTheHost) {
+  const auto memory = Builder().anonymous(kBase, kPage, Protection::kReadOnly).build().value();
+
+  *memory.regions().front().host() = std::byte{7};
+
+  EXPECT_EQ(read_object<std::uint8_t>(memory, kBase).value(), 7u);
+  EXPECT_EQ(memory.find(kBase, 4, Access::kWrite).error(),
+            Error(MemoryError::kReadOnly, kBase.raw()));
+}
+
+TEST(MappedMemoryTest, ReachesTheLastByteOfTheAddressSpace) {
+  const auto last_page = UINT64_MAX - kPage + 1;
+  const auto memory = Builder().anonymous(at(last_page), kPage).build().value();
+
+  ASSERT_TRUE(write_object(memory, at(UINT64_MAX - 3), le32(7)));
+  EXPECT_EQ(read_object<le32>(memory, at(UINT64_MAX - 3)).value(), 7u);
+  EXPECT_EQ(memory.find(at(0), 1, Access::kRead).error(), MemoryError::kUnmapped);
+}
+
+// A system call says EFAULT where this process would fault.
+TEST(MappedMemoryTest, NothingCanBeTouchedBesideARegion) {
+  const auto memory = Builder()
+                          .anonymous(kBase, kPage)
+                          .memfd(at(kBase.raw() + kPage), kPage)
+                          .file(at(kBase.raw() + 2 * kPage), kPage, temporary_file(3 * kPage),
+                                kPage, Protection::kReadWrite)
+                          .build()
+                          .value();
+  const Fd zeroes(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  const Fd file = temporary_file(1);
+
+  for (const auto& region : memory.regions()) {
+    for (auto* inside : {region.host(), region.host() + kPage - 1})
+      EXPECT_EQ(::read(zeroes.get(), inside, 1), 1);
+    for (auto* beside : {region.host() - 1, region.host() + kPage}) {
+      EXPECT_EQ(::read(zeroes.get(), beside, 1), -1);
+      EXPECT_EQ(errno, EFAULT);
+      EXPECT_EQ(::pwrite(file.get(), beside, 1, 0), -1);
+      EXPECT_EQ(errno, EFAULT);
+    }
+  }
+}
+
 TEST(MappedMemoryBuilderTest, RefusesAMapWithoutRegions) {
   EXPECT_EQ(Builder().build().error(), MemoryError::kNoRegions);
 }
@@ -171,11 +214,21 @@ TEST(MappedMemoryBuilderTest, RefusesOverlapOfOnePageInEitherOrder) {
 TEST(MappedMemoryBuilderTest, RefusesARegionThatPassesTheAddressSpace) {
   const auto last_page = UINT64_MAX - kPage + 1;
 
-  EXPECT_TRUE(Builder().anonymous(at(last_page - kPage), kPage).build());
-  EXPECT_EQ(Builder().anonymous(at(last_page), kPage).build().error(),
-            Error(MemoryError::kRegionPastEnd, last_page, kPage));
+  EXPECT_TRUE(Builder().anonymous(at(last_page), kPage).build());
   EXPECT_EQ(Builder().anonymous(at(last_page), 2 * kPage).build().error(),
-            MemoryError::kRegionPastEnd);
+            Error(MemoryError::kRegionPastEnd, last_page, 2 * kPage));
+}
+
+// The end of the first wraps to 0.
+TEST(MappedMemoryBuilderTest, RefusesOverlapAtTheEndOfTheAddressSpace) {
+  const auto last_page = UINT64_MAX - kPage + 1;
+
+  EXPECT_EQ(Builder()
+                .anonymous(at(last_page - kPage), 2 * kPage)
+                .anonymous(at(last_page), kPage)
+                .build()
+                .error(),
+            Error(MemoryError::kRegionOverlap, last_page, last_page - kPage));
 }
 
 TEST(MappedMemoryBuilderTest, RefusesAFileThatEndsBeforeTheRegion) {
@@ -200,6 +253,8 @@ TEST(MappedMemoryBuilderTest, SaysWhichSystemCallFailed) {
   EXPECT_EQ(Builder().file(kBase, kPage, Fd(), 0, Protection::kReadWrite).build().error(),
             Error(SystemError::kStat, EBADF));
   EXPECT_EQ(Builder().anonymous(kBase, std::uint64_t{1} << 62).build().error(),
+            Error(SystemError::kMap, ENOMEM));
+  EXPECT_EQ(Builder().anonymous(at(0), UINT64_MAX - kPage + 1).build().error(),
             Error(SystemError::kMap, ENOMEM));
   EXPECT_EQ(Builder().memfd(kBase, std::uint64_t{1} << 63).build().error(),
             Error(SystemError::kTruncate, EINVAL));

@@ -36,6 +36,10 @@ constexpr std::array kMemoryEntries{
 static_assert(error_entries_are_dense(kMemoryEntries));
 constexpr ErrorDomain kMemoryDomain{"memory", kMemoryEntries};
 
+// What lies before and behind a region. As much as a huge page, so that the region is aligned to
+// huge pages when the kernel aligned the whole; only address space is spent.
+constexpr std::uint64_t kGuardBytes = 2 << 20;
+
 std::unexpected<Error> system_failure(SystemError call) {
   return fail(call, static_cast<std::uint64_t>(errno));
 }
@@ -54,7 +58,7 @@ MappedRegion::MappedRegion(MappedRegion&& other) noexcept
       dirty_(std::move(other.dirty_)) {}
 
 MappedRegion::~MappedRegion() {
-  if (host_ != nullptr) ::munmap(host_, size_);
+  if (host_ != nullptr) ::munmap(host_ - kGuardBytes, size_ + 2 * kGuardBytes);
 }
 
 MappedMemory::MappedMemory(std::vector<MappedRegion> regions) : regions_(std::move(regions)) {
@@ -64,18 +68,26 @@ MappedMemory::MappedMemory(std::vector<MappedRegion> regions) : regions_(std::mo
 }
 
 Result<void> MappedMemory::map(MappedRegion& region) {
-  const int rights =
-      region.protection_ == Protection::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
-  const int flags = region.file_.valid() ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-  void* host = ::mmap(nullptr, region.size_, rights, flags | MAP_NORESERVE, region.file_.get(),
-                      static_cast<off_t>(region.file_offset_));
-  if (host == MAP_FAILED) return system_failure(SystemError::kMap);
-  region.host_ = static_cast<std::byte*>(host);
+  const auto reserved = checked_add(region.size_, 2 * kGuardBytes);
+  if (!reserved) return fail(SystemError::kMap, ENOMEM);
+  void* start =
+      ::mmap(nullptr, *reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (start == MAP_FAILED) return system_failure(SystemError::kMap);
+  region.host_ = static_cast<std::byte*>(start) + kGuardBytes;
+
+  const bool from_file = region.file_.valid();
+  // A read-only file has its bytes already; anonymous memory gets them through host().
+  const bool host_reads_only = from_file && region.protection_ == Protection::kReadOnly;
+  if (::mmap(region.host_, region.size_, host_reads_only ? PROT_READ : PROT_READ | PROT_WRITE,
+             (from_file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS) | MAP_FIXED | MAP_NORESERVE,
+             region.file_.get(), static_cast<off_t>(region.file_offset_)) == MAP_FAILED)
+    return system_failure(SystemError::kMap);
   return {};
 }
 
-MappedMemory::Builder& MappedMemory::Builder::anonymous(GuestAddress base, std::uint64_t size) {
-  requests_.push_back({Backing::kAnonymous, MappedRegion(base, size, Protection::kReadWrite)});
+MappedMemory::Builder& MappedMemory::Builder::anonymous(GuestAddress base, std::uint64_t size,
+                                                        Protection protection) {
+  requests_.push_back({Backing::kAnonymous, MappedRegion(base, size, protection)});
   return *this;
 }
 
@@ -102,7 +114,7 @@ Result<void> MappedMemory::Builder::check(const MappedRegion& region) {
   if (region.size_ == 0) return fail(MemoryError::kRegionEmpty, region.base_.raw());
   for (const auto quantity : {region.base_.raw(), region.size_, region.file_offset_})
     if (!is_aligned(quantity, page)) return fail(MemoryError::kRegionUnaligned, quantity, page);
-  if (!region.base_.checked_add(region.size_))
+  if (!region.base_.checked_add(region.size_ - 1))
     return fail(MemoryError::kRegionPastEnd, region.base_.raw(), region.size_);
   return {};
 }
@@ -139,8 +151,9 @@ Result<MappedMemory> MappedMemory::Builder::build() {
   for (const auto i : order) {
     auto& request = requests_[i];
     if (const auto ok = check(request.region); !ok) return std::unexpected(ok.error());
+    // A distance, not an end: the end of the last region may be 2^64.
     if (!regions.empty() &&
-        request.region.base().raw() < regions.back().base().raw() + regions.back().size())
+        request.region.base().raw() - regions.back().base().raw() < regions.back().size())
       return fail(MemoryError::kRegionOverlap, request.region.base().raw(),
                   regions.back().base().raw());
     if (const auto ok = attach_file(request); !ok) return std::unexpected(ok.error());

@@ -2,8 +2,10 @@
 //
 // The map is built once (Builder) and then constant: a changed map is a new MappedMemory, and
 // queues are told with remap(). Regions may touch but not overlap; accesses run across regions that
-// touch. Ring areas must lie inside one region (find_contiguous), buffers may span regions. Not
-// here: KVM memory slots (the VMM registers regions() with KVM) and memory hot-plug policy.
+// touch. Ring areas must lie inside one region (find_contiguous), buffers may span regions. On both
+// sides of a region lies address space that nothing may touch: who runs past its end (a back end
+// with a wrong length, say) faults at once and changes no neighbour. Not here: KVM memory slots
+// (the VMM registers regions() with KVM) and memory hot-plug policy.
 //
 // Thread-safety: constant after build(); all members may be called from any thread.
 #pragma once
@@ -22,6 +24,7 @@
 
 namespace guestproof {
 
+/// What devices may do with a region.
 enum class Protection : std::uint8_t { kReadWrite, kReadOnly };
 
 class MappedSlice {
@@ -84,7 +87,7 @@ class MappedSlice {
   std::size_t region_offset_ = 0;
 };
 
-/// One mapped region. `size` and `base` are multiples of the page size; base + size ≤ 2^64 − 1.
+/// One mapped region. `size` and `base` are multiples of the page size; base + size ≤ 2^64.
 class MappedRegion {
  public:
   MappedRegion(MappedRegion&& other) noexcept;
@@ -161,10 +164,14 @@ static_assert(GuestMemory<MappedMemory>);
 ///   20).track_dirty_pages().build();
 class MappedMemory::Builder {
  public:
-  Builder& anonymous(GuestAddress base, std::uint64_t size);
+  /// All bytes 0. Read-only memory is filled through MappedRegion::host(), as a ROM is.
+  Builder& anonymous(GuestAddress base, std::uint64_t size,
+                     Protection protection = Protection::kReadWrite);
   /// A sealed-size memfd of its own, shared: another process can map it.
   Builder& memfd(GuestAddress base, std::uint64_t size);
-  /// `size` bytes of `file` from `offset` (page-aligned), shared with the file.
+  /// `size` bytes of `file` from `offset` (page-aligned), shared with the file. Whoever may shrink
+  /// the file can stop this process: an access past its new end raises SIGBUS. Give a file that
+  /// nobody else can write, or one sealed against shrinking, as memfd() is.
   Builder& file(GuestAddress base, std::uint64_t size, Fd file, std::uint64_t offset,
                 Protection protection);
   Builder& track_dirty_pages();
