@@ -16,21 +16,21 @@ namespace {
 using testing::WatchedMemory;
 using Bytes = std::vector<std::byte>;
 
-constexpr std::uint64_t kBlock = WatchedMemory::kBlock;
+constexpr std::uint64_t kPage = 4096;
 
-/// Up to four regions among the first eight blocks and the last eight of the address space: many
-/// touch, some leave holes, some end where addresses do.
+/// Up to four regions among the first four pages or the last four of the address space: many touch,
+/// some leave holes, some end where addresses do.
 std::vector<WatchedMemory::RegionSpec> any_regions() {
   const auto low = *rc::gen::arbitrary<bool>();
-  const std::uint64_t base = low ? 0 : UINT64_MAX - 8 * kBlock + 1;
+  const std::uint64_t base = low ? 0 : UINT64_MAX - 4 * kPage + 1;
   std::vector<WatchedMemory::RegionSpec> regions;
-  for (std::uint64_t block = 0; block < 8;) {
-    block += *rc::gen::weightedElement<std::uint64_t>({{3, 0}, {1, 1}});
-    const auto blocks = std::min<std::uint64_t>(*rc::gen::inRange<std::uint64_t>(1, 4), 8 - block);
-    if (block >= 8) break;
-    regions.push_back({GuestAddress(base + block * kBlock), blocks * kBlock,
+  for (std::uint64_t page = 0; page < 4;) {
+    page += *rc::gen::weightedElement<std::uint64_t>({{3, 0}, {1, 1}});
+    if (page == 4) break;
+    const auto pages = *rc::gen::inRange<std::uint64_t>(1, std::min<std::uint64_t>(3, 5 - page));
+    regions.push_back({GuestAddress(base + page * kPage), pages * kPage,
                        *rc::gen::weightedElement<bool>({{4, false}, {1, true}})});
-    block += blocks;
+    page += pages;
   }
   RC_PRE(!regions.empty());
   return regions;
@@ -46,7 +46,8 @@ struct FlatMemory {
   explicit FlatMemory(const std::vector<WatchedMemory::RegionSpec>& regions) {
     for (const auto& region : regions)
       for (std::uint64_t i = 0; i < region.size; ++i)
-        bytes[region.base.raw() + i] = {std::byte{0}, region.read_only};
+        bytes.emplace_hint(bytes.end(), region.base.raw() + i,
+                           Byte{std::byte{0}, region.read_only});
   }
 
   /// How many of the `length` bytes from `address` on can be accessed before the first that cannot.
@@ -63,9 +64,18 @@ struct FlatMemory {
   std::map<std::uint64_t, Byte> bytes;
 };
 
+/// Near a border of a page: where regions begin, touch and end.
 std::uint64_t any_address(const std::vector<WatchedMemory::RegionSpec>& regions) {
   const auto region = *rc::gen::elementOf(regions);
-  return region.base.raw() + *rc::gen::inRange<std::uint64_t>(0, region.size + 20) - 10;
+  const auto page = *rc::gen::inRange<std::uint64_t>(0, region.size / kPage + 1);
+  return region.base.raw() + page * kPage + *rc::gen::inRange<std::uint64_t>(0, 600) - 300;
+}
+
+/// Mostly a little, now and then across a page or more.
+std::uint64_t any_length() {
+  return *rc::gen::weightedOneOf<std::uint64_t>(
+      {{8, rc::gen::inRange<std::uint64_t>(0, 600)},
+       {1, rc::gen::inRange<std::uint64_t>(0, 2 * kPage + 600)}});
 }
 
 RC_GTEST_PROP(GuestMemory, ReadsAndWritesLikeAMapOfBytes, ()) {
@@ -74,7 +84,7 @@ RC_GTEST_PROP(GuestMemory, ReadsAndWritesLikeAMapOfBytes, ()) {
   FlatMemory flat(regions);
   for (int steps = *rc::gen::inRange(1, 10); steps > 0; --steps) {
     const auto address = any_address(regions);
-    const auto length = *rc::gen::inRange<std::uint64_t>(0, 2 * kBlock);
+    const auto length = any_length();
     const auto value = static_cast<std::byte>(*rc::gen::arbitrary<std::uint8_t>());
 
     const auto writable = flat.reach(address, length, Access::kWrite);
@@ -99,7 +109,7 @@ RC_GTEST_PROP(GuestMemory, FindsSlicesThatAreAsLongAsTheyCanBe, ()) {
   const FlatMemory flat(regions);
   const auto address = any_address(regions);
   const auto length =
-      *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(1, 4 * kBlock), rc::gen::just(UINT64_MAX));
+      *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(1, 4 * kPage), rc::gen::just(UINT64_MAX));
 
   const auto slice = memory.find(GuestAddress(address), length, Access::kRead);
 

@@ -20,10 +20,10 @@ using ::testing::IsEmpty;
 using testing::WatchedMemory;
 
 constexpr GuestAddress kFirst{0x1000};
-constexpr GuestAddress kBorder{0x1100};  // first and second region touch here
-constexpr GuestAddress kHole{0x1200};    // after the second region
-constexpr GuestAddress kReadOnly{0x3000};
-constexpr GuestAddress kTop{UINT64_MAX - 255};  // the last 256 bytes of the address space
+constexpr GuestAddress kBorder{0x2000};  // first and second region touch here
+constexpr GuestAddress kHole{0x3000};    // after the second region
+constexpr GuestAddress kReadOnly{0x5000};
+constexpr GuestAddress kTop{UINT64_MAX - 0xfff};  // the last page of the address space
 
 constexpr GuestAddress before(GuestAddress address, std::uint64_t bytes) {
   return GuestAddress(address.raw() - bytes);
@@ -39,17 +39,17 @@ class GuestMemoryTest : public ::testing::Test {
   }
 
   static constexpr std::array kRegions{
-      WatchedMemory::RegionSpec{kFirst, 0x100},
-      WatchedMemory::RegionSpec{kBorder, 0x100},
-      WatchedMemory::RegionSpec{kReadOnly, 0x100, true},
-      WatchedMemory::RegionSpec{kTop, 0x100},
+      WatchedMemory::RegionSpec{kFirst, 0x1000},
+      WatchedMemory::RegionSpec{kBorder, 0x1000},
+      WatchedMemory::RegionSpec{kReadOnly, 0x1000, true},
+      WatchedMemory::RegionSpec{kTop, 0x1000},
   };
   WatchedMemory memory{kRegions};
   Result<void> visited;
 };
 
 TEST_F(GuestMemoryTest, VisitsOneSliceInsideARegion) {
-  EXPECT_THAT(slice_sizes(kFirst, 0x100), ElementsAre(0x100));
+  EXPECT_THAT(slice_sizes(kFirst, 0x1000), ElementsAre(0x1000));
   EXPECT_TRUE(visited);
 }
 
@@ -70,12 +70,12 @@ TEST_F(GuestMemoryTest, StopsAtAHoleAndNamesItsAddress) {
 }
 
 TEST_F(GuestMemoryTest, ReachesTheLastByteOfTheAddressSpace) {
-  EXPECT_THAT(slice_sizes(kTop, 0x100), ElementsAre(0x100));
+  EXPECT_THAT(slice_sizes(kTop, 0x1000), ElementsAre(0x1000));
   EXPECT_TRUE(visited);
 }
 
 TEST_F(GuestMemoryTest, NeverWrapsRoundToAddressZero) {
-  EXPECT_THAT(slice_sizes(kTop, 0x101), ElementsAre(0x100));
+  EXPECT_THAT(slice_sizes(kTop, 0x1001), ElementsAre(0x1000));
   ASSERT_FALSE(visited);
   EXPECT_EQ(visited.error(), MemoryError::kAddressOverflow);
 }
@@ -87,7 +87,7 @@ TEST_F(GuestMemoryTest, RefusesALengthThatNoMemoryHas) {
 }
 
 TEST_F(GuestMemoryTest, ChecksARangeWithoutFetchingIt) {
-  EXPECT_TRUE(check_range(memory, kFirst, 0x200, Access::kWrite));
+  EXPECT_TRUE(check_range(memory, kFirst, 0x2000, Access::kWrite));
   EXPECT_THAT(memory.fetches(), IsEmpty());
   EXPECT_THAT(memory.writes(), IsEmpty());
 }
@@ -100,13 +100,14 @@ TEST_F(GuestMemoryTest, ReadsReadOnlyMemoryAndRefusesToWriteIt) {
 }
 
 TEST_F(GuestMemoryTest, FindsAContiguousRangeInOneRegionOnly) {
-  EXPECT_EQ(find_contiguous(memory, kFirst, 0x100, Access::kRead).value().size(), 0x100u);
-  EXPECT_EQ(find_contiguous(memory, kFirst, 0x101, Access::kRead).error(),
-            Error(MemoryError::kNotContiguous, kFirst.raw(), 0x101));
+  EXPECT_EQ(find_contiguous(memory, kFirst, 0x1000, Access::kRead).value().size(), 0x1000u);
+  EXPECT_EQ(find_contiguous(memory, kFirst, 0x1001, Access::kRead).error(),
+            Error(MemoryError::kNotContiguous, kFirst.raw(), 0x1001));
 }
 
 TEST_F(GuestMemoryTest, SaysOfARangeWithAHoleThatItIsNotMapped) {
-  EXPECT_EQ(find_contiguous(memory, kBorder, 0x101, Access::kRead).error(), MemoryError::kUnmapped);
+  EXPECT_EQ(find_contiguous(memory, kBorder, 0x1001, Access::kRead).error(),
+            MemoryError::kUnmapped);
   EXPECT_EQ(find_contiguous(memory, kHole, 1, Access::kRead).error(), MemoryError::kUnmapped);
 }
 

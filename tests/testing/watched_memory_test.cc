@@ -20,9 +20,9 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr GuestAddress kFirst{0x1000};
-constexpr GuestAddress kBorder{0x1200};  // first and second region touch here
+constexpr GuestAddress kBorder{0x2000};  // first and second region touch here
 constexpr GuestAddress kReadOnly{0x8000};
-constexpr GuestAddress kTop{UINT64_MAX - 255};  // the last 256 bytes of the address space
+constexpr GuestAddress kTop{UINT64_MAX - 0xfff};  // the last page of the address space
 
 constexpr GuestAddress plus(GuestAddress address, std::uint64_t bytes) {
   return GuestAddress(address.raw() + bytes);
@@ -45,10 +45,10 @@ class WatchedMemoryTest : public ::testing::Test {
   }
 
   static constexpr std::array kRegions{
-      WatchedMemory::RegionSpec{kFirst, 0x200},
-      WatchedMemory::RegionSpec{kBorder, 0x100},
-      WatchedMemory::RegionSpec{kReadOnly, 0x100, true},
-      WatchedMemory::RegionSpec{kTop, 0x100},
+      WatchedMemory::RegionSpec{kFirst, 0x1000},
+      WatchedMemory::RegionSpec{kBorder, 0x1000},
+      WatchedMemory::RegionSpec{kReadOnly, 0x1000, true},
+      WatchedMemory::RegionSpec{kTop, 0x1000},
   };
   WatchedMemory memory{kRegions};
 };
@@ -308,9 +308,17 @@ TEST_F(WatchedMemoryDeathTest, StopsAnAccessPastTheEndOfItsSlice) {
   EXPECT_DEATH(static_cast<void>(slice.subslice(4, 1)), "invariant broken: range_within");
 }
 
+// What a back end does with a wrong length, on either side.
+TEST_F(WatchedMemoryDeathTest, StopsAnOverrunOfARegion) {
+  const auto all = memory.find(kReadOnly, 0x1000, Access::kRead).value().io_source();
+  auto* first = static_cast<volatile std::byte*>(all.iov_base);
+  EXPECT_DEATH(first[all.iov_len] = std::byte{1}, "");
+  EXPECT_DEATH(static_cast<void>(first[-1]), "");
+}
+
 TEST_F(WatchedMemoryDeathTest, RefusesRegionsThatOverlapInEitherOrder) {
-  constexpr std::array kLowFirst{WatchedMemory::RegionSpec{kFirst, 0x200},
-                                 WatchedMemory::RegionSpec{plus(kFirst, 0x100), 0x200}};
+  constexpr std::array kLowFirst{WatchedMemory::RegionSpec{kFirst, 0x2000},
+                                 WatchedMemory::RegionSpec{plus(kFirst, 0x1000), 0x2000}};
   constexpr std::array kHighFirst{kLowFirst[1], kLowFirst[0]};
   EXPECT_DEATH(WatchedMemory{kLowFirst}, "invariant broken");
   EXPECT_DEATH(WatchedMemory{kHighFirst}, "invariant broken");

@@ -5,7 +5,7 @@
 // bounds-checked run of it, contiguous for the host; every load from a slice copies each byte
 // exactly once, so what was checked is what is used.
 //
-// Two models of the concept exist: MappedMemory (production, mmap, dirty tracking) and
+// Two models of the concept exist: MappedMemory (production, mmap, dirty tracking) and, over it,
 // testing::WatchedMemory (records every fetch and every write, and races the device).
 //
 // Thread-safety: finding slices is safe from any thread while the memory map does not change; plain

@@ -45,19 +45,26 @@ void for_each_bit(const std::vector<std::uint64_t>& words, const std::vector<std
 
 }  // namespace
 
+MappedMemory WatchedMemory::map(std::span<const RegionSpec> regions) {
+  MappedMemory::Builder builder;
+  for (const auto& spec : regions)
+    builder.anonymous(spec.base, spec.size,
+                      spec.read_only ? Protection::kReadOnly : Protection::kReadWrite);
+  auto memory = builder.track_dirty_pages().build();
+  GUESTPROOF_INVARIANT(memory);
+  return std::move(*memory);
+}
+
 WatchedMemory::WatchedMemory(std::span<const RegionSpec> regions)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(map(regions))) {
   state_->specs.assign(regions.begin(), regions.end());
   for (const auto& spec : regions) {
-    GUESTPROOF_INVARIANT(spec.size != 0 && spec.size % kBlock == 0);
-    GUESTPROOF_INVARIANT(spec.base.checked_add(spec.size - 1));
-    for (const auto& other : state_->regions)
-      GUESTPROOF_INVARIANT(part_within({spec.base, spec.size}, other.base, other.size).length == 0);
+    const auto mapped = std::ranges::find(state_->memory.regions(), spec.base, &MappedRegion::base);
     Region region;
     region.base = spec.base.raw();
     region.size = spec.size;
     region.read_only = spec.read_only;
-    region.bytes = std::make_unique<std::byte[]>(spec.size);
+    region.host = mapped->host();
     region.counts.resize(spec.size);
     region.touched.resize((spec.size / kBlock + 63) / 64);
     state_->regions.push_back(std::move(region));
@@ -72,22 +79,33 @@ WatchedMemory::Region* WatchedMemory::region_of(GuestAddress address) const {
 
 Result<WatchedMemory::Slice> WatchedMemory::find(GuestAddress address, std::uint64_t length,
                                                  Access access) const {
-  if (length == 0) return Slice{};
+  const auto found = state_->memory.find(address, length, access);
+  if (length == 0) {
+    GUESTPROOF_INVARIANT(found && found->size() == 0);
+    return Slice{};
+  }
   auto* region = region_of(address);
-  if (region == nullptr) return fail(MemoryError::kUnmapped, address.raw(), length);
-  if (access == Access::kWrite && region->read_only)
-    return fail(MemoryError::kReadOnly, address.raw());
+  if (region == nullptr || (access == Access::kWrite && region->read_only)) {
+    GUESTPROOF_INVARIANT(!found);
+    return std::unexpected(found.error());
+  }
   const auto offset = address.raw() - region->base;
-  return Slice(this, region, offset, std::min<std::uint64_t>(length, region->size - offset), true);
+  GUESTPROOF_INVARIANT(found && found->io_source().iov_base == region->host + offset);
+  GUESTPROOF_INVARIANT(found->size() == std::min<std::uint64_t>(length, region->size - offset));
+  return Slice(this, region, offset, *found, true);
 }
 
 WatchedMemory::GuestView WatchedMemory::guest() const { return GuestView(*this); }
 
 Result<WatchedMemory::Slice> WatchedMemory::GuestView::find(GuestAddress address,
                                                             std::uint64_t length, Access) const {
-  auto slice = memory_->find(address, length, Access::kRead);
-  if (slice) slice->watched_ = false;
-  return slice;
+  if (length == 0) return Slice{};
+  auto* region = memory_->region_of(address);
+  if (region == nullptr) return fail(MemoryError::kUnmapped, address.raw(), length);
+  const auto offset = address.raw() - region->base;
+  const MappedSlice unmarked(region->host + offset,
+                             std::min<std::uint64_t>(length, region->size - offset), nullptr, 0);
+  return Slice(memory_, region, offset, unmarked, false);
 }
 
 std::uint8_t WatchedMemory::fetch_count(GuestAddress address) const {
@@ -113,7 +131,7 @@ void WatchedMemory::reset() const {
   state_->work = 0;
   for (auto& region : state_->regions) {
     for_each_bit(region.touched, region.touched, [&](std::size_t block) {
-      std::memset(region.bytes.get() + block * kBlock, 0, kBlock);
+      std::memset(region.host + block * kBlock, 0, kBlock);
       return true;
     });
     std::ranges::fill(region.touched, 0);
@@ -126,14 +144,14 @@ std::optional<GuestAddress> WatchedMemory::first_difference(const WatchedMemory&
     const auto& theirs = other.state_->regions[i];
     const std::byte* differs = nullptr;
     const auto same = [&](std::size_t block) {
-      const auto* a = mine.bytes.get() + block * kBlock;
-      const auto* b = theirs.bytes.get() + block * kBlock;
+      const auto* a = mine.host + block * kBlock;
+      const auto* b = theirs.host + block * kBlock;
       if (std::memcmp(a, b, kBlock) != 0) differs = std::mismatch(a, a + kBlock, b).first;
       return differs == nullptr;
     };
     for_each_bit(mine.touched, theirs.touched, same);
     if (differs != nullptr)
-      return GuestAddress(mine.base + static_cast<std::uint64_t>(differs - mine.bytes.get()));
+      return GuestAddress(mine.base + static_cast<std::uint64_t>(differs - mine.host));
   }
   return std::nullopt;
 }
@@ -175,7 +193,7 @@ void WatchedMemory::on_fetch(Region& region, std::size_t offset, std::size_t len
     const auto at = armed.race.address.raw() - region.base -
                     offset;  // wraps to a huge distance before the fetch
     if (at >= length || armed.seen == armed.race.nth || ++armed.seen != armed.race.nth) continue;
-    region.bytes[offset + at] = armed.race.value;
+    region.host[offset + at] = armed.race.value;
     touch(region, offset + at, 1);
   }
   auto* counts = region.counts.data() + offset;
@@ -190,21 +208,18 @@ void WatchedMemory::on_write(Region& region, std::size_t offset, std::size_t len
   record(state_->writes, region.base + offset, length);
 }
 
-std::byte* WatchedMemory::Slice::fetched(std::size_t offset, std::size_t length) const {
-  GUESTPROOF_INVARIANT(range_within(offset, length, size_));
-  if (length == 0) return nullptr;
-  if (watched_) memory_->on_fetch(*region_, offset_ + offset, length);
-  return region_->bytes.get() + offset_ + offset;
+void WatchedMemory::Slice::fetch(std::size_t offset, std::size_t length) const {
+  GUESTPROOF_INVARIANT(range_within(offset, length, size()));
+  if (watched_ && length != 0) memory_->on_fetch(*region_, offset_ + offset, length);
 }
 
-std::byte* WatchedMemory::Slice::written(std::size_t offset, std::size_t length) const {
-  GUESTPROOF_INVARIANT(range_within(offset, length, size_));
-  if (length == 0) return nullptr;
+void WatchedMemory::Slice::change(std::size_t offset, std::size_t length) const {
+  GUESTPROOF_INVARIANT(range_within(offset, length, size()));
+  if (length == 0) return;
   if (watched_)
     memory_->on_write(*region_, offset_ + offset, length);
   else
     touch(*region_, offset_ + offset, length);
-  return region_->bytes.get() + offset_ + offset;
 }
 
 }  // namespace guestproof::testing

@@ -1,9 +1,10 @@
-// Guest memory that watches the device: it counts how often the device fetches every byte, records
-// where it writes, and changes a byte at the moment the device fetches it the n-th time (a *race*:
-// what another processor of a hostile guest does between check and use).
+// A watch over MappedMemory, the memory of production: it counts how often the device fetches every
+// byte, records where it writes, and changes a byte at the moment the device fetches it the n-th
+// time (a *race*: what another processor of a hostile guest does between check and use). Then the
+// mapped memory does the access; what it finds is compared with a naive search.
 //
-// A region is one heap block of exactly its size, so that AddressSanitizer sees an access one byte
-// past it. The guest's own accesses go through guest(), which neither counts nor records.
+// An access past a region faults, since MappedMemory guards it. The guest's own accesses go through
+// guest(), which neither counts nor records, and marks no page dirty.
 //
 // Thread-safety: none.
 #pragma once
@@ -13,9 +14,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "guestproof/memory/guest_memory.h"
+#include "guestproof/memory/mapped_memory.h"
 
 namespace guestproof::testing {
 
@@ -42,8 +45,7 @@ class WatchedMemory {
   class Slice;
   class GuestView;
 
-  /// REQUIRES: regions do not overlap, sizes are positive multiples of kBlock. A region may end
-  /// where the address space does.
+  /// REQUIRES: what MappedMemory::Builder asks of regions.
   explicit WatchedMemory(std::span<const RegionSpec> regions);
 
   [[nodiscard]] Result<Slice> find(GuestAddress address, std::uint64_t length, Access access) const;
@@ -87,7 +89,7 @@ class WatchedMemory {
     std::uint64_t base = 0;
     std::size_t size = 0;
     bool read_only = false;
-    std::unique_ptr<std::byte[]> bytes;
+    std::byte* host = nullptr;
     std::vector<std::uint8_t> counts;
     std::vector<std::uint64_t> touched;  // one bit per block
   };
@@ -96,6 +98,9 @@ class WatchedMemory {
     std::uint8_t seen = 0;
   };
   struct State {
+    explicit State(MappedMemory mapped) : memory(std::move(mapped)) {}
+
+    MappedMemory memory;
     std::vector<RegionSpec> specs;
     std::vector<Region> regions;
     std::vector<ArmedRace> races;
@@ -106,6 +111,7 @@ class WatchedMemory {
     void (*exceeded)() = nullptr;
   };
 
+  [[nodiscard]] static MappedMemory map(std::span<const RegionSpec> regions);
   [[nodiscard]] Region* region_of(GuestAddress address) const;
   static void touch(Region& region, std::size_t offset, std::size_t length);
   void count_step(std::size_t length) const;
@@ -122,57 +128,69 @@ class WatchedMemory::Slice {
  public:
   Slice() = default;
 
-  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t size() const { return mapped_.size(); }
   [[nodiscard]] Slice subslice(std::size_t offset, std::size_t length) const {
-    GUESTPROOF_INVARIANT(range_within(offset, length, size_));
-    return {memory_, region_, offset_ + offset, length, watched_};
+    GUESTPROOF_INVARIANT(range_within(offset, length, size()));
+    return {memory_, region_, offset_ + offset, mapped_.subslice(offset, length), watched_};
   }
 
   template <class T>
   [[nodiscard]] T load(std::size_t offset) const {
-    T value{};
-    read(offset, std::as_writable_bytes(std::span(&value, 1)));
-    return value;
+    fetch(offset, sizeof(T));
+    return mapped_.load<T>(offset);
   }
   template <class T>
   [[nodiscard]] T load_acquire(std::size_t offset) const {
-    return load<T>(offset);
+    fetch(offset, sizeof(T));
+    return mapped_.load_acquire<T>(offset);
   }
   template <class T>
   void store(std::size_t offset, const T& value) const {
-    write(offset, std::as_bytes(std::span(&value, 1)));
+    change(offset, sizeof(T));
+    mapped_.store(offset, value);
   }
   template <class T>
   void store_release(std::size_t offset, T value) const {
-    store(offset, value);
+    change(offset, sizeof(T));
+    mapped_.store_release(offset, value);
   }
   void read(std::size_t offset, std::span<std::byte> out) const {
-    if (!out.empty()) std::memcpy(out.data(), fetched(offset, out.size()), out.size());
+    fetch(offset, out.size());
+    mapped_.read(offset, out);
   }
   void write(std::size_t offset, std::span<const std::byte> in) const {
-    if (!in.empty()) std::memcpy(written(offset, in.size()), in.data(), in.size());
+    change(offset, in.size());
+    mapped_.write(offset, in);
   }
   void fill(std::size_t offset, std::size_t length, std::byte value) const {
-    if (length != 0) std::memset(written(offset, length), std::to_integer<int>(value), length);
+    change(offset, length);
+    mapped_.fill(offset, length, value);
   }
-  [[nodiscard]] ::iovec io_source() const { return {fetched(0, size_), size_}; }
+  [[nodiscard]] ::iovec io_source() const {
+    fetch(0, size());
+    return mapped_.io_source();
+  }
   /// Counts as written at once: the system call may write all of it.
-  [[nodiscard]] ::iovec io_target() const { return {written(0, size_), size_}; }
-  void written_by_io() const {}
+  [[nodiscard]] ::iovec io_target() const {
+    change(0, size());
+    return mapped_.io_target();
+  }
+  void written_by_io() const { mapped_.written_by_io(); }
 
  private:
   friend class WatchedMemory;
-  Slice(const WatchedMemory* memory, Region* region, std::size_t offset, std::size_t size,
+  Slice(const WatchedMemory* memory, Region* region, std::size_t offset, const MappedSlice& mapped,
         bool watched)
-      : memory_(memory), region_(region), offset_(offset), size_(size), watched_(watched) {}
+      : memory_(memory), region_(region), offset_(offset), mapped_(mapped), watched_(watched) {}
 
-  [[nodiscard]] std::byte* fetched(std::size_t offset, std::size_t length) const;
-  [[nodiscard]] std::byte* written(std::size_t offset, std::size_t length) const;
+  /// What there is to note before an access.
+  void fetch(std::size_t offset, std::size_t length) const;
+  void change(std::size_t offset, std::size_t length) const;
 
   const WatchedMemory* memory_ = nullptr;
   Region* region_ = nullptr;
   std::size_t offset_ = 0;
-  std::size_t size_ = 0;
+  MappedSlice mapped_;
   bool watched_ = true;
 };
 

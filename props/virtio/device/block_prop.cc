@@ -31,12 +31,12 @@ using Segment = VirtioBlkDiscardWriteZeroes;
 
 constexpr std::uint16_t kQueueSize = 64;
 constexpr std::uint64_t kCapacity = 16;
-constexpr std::uint64_t kReadable = 0x4000;
-constexpr std::uint64_t kWritable = 0xa000;
+constexpr std::uint64_t kReadable = 0x3f00;
+constexpr std::uint64_t kWritable = 0x9f00;
 constexpr std::uint64_t kEnd = 0x10000;
 /// Borders between regions that touch, in the middle of the data.
 constexpr WatchedMemory::RegionSpec kRegions[] = {
-    {GuestAddress(0), 0x4100}, {GuestAddress(0x4100), 0x6000}, {GuestAddress(0xa100), 0x5f00}};
+    {GuestAddress(0), 0x4000}, {GuestAddress(0x4000), 0x6000}, {GuestAddress(0xa000), 0x6000}};
 
 Config whole_config() {
   return {.capacity = kCapacity,

@@ -20,14 +20,17 @@ using testing::QueueLayout;
 using testing::WatchedMemory;
 
 constexpr std::uint64_t kRings = 0;
-constexpr std::uint64_t kTables = 0x1000;  // indirect tables, up to the border and beyond
-constexpr std::uint64_t kBorder = 0x1100;  // two regions touch here
-constexpr std::uint64_t kEnd = 0x1200;     // of the second region
-constexpr std::uint64_t kTop = UINT64_MAX - 0xff;
+constexpr std::uint64_t kBorder = 0x1000;  // two regions touch here
+constexpr std::uint64_t kEnd = 0x2000;     // of the second region
+// Indirect tables: across the border, up to the end, and up to the end of the address space.
+constexpr std::uint64_t kTable = 0x100;  // bytes
+constexpr std::uint64_t kAcross = kBorder - kTable / 2;
+constexpr std::uint64_t kLast = kEnd - kTable;
+constexpr std::uint64_t kTop = UINT64_MAX - kTable + 1;
 constexpr std::array kRegions{
     WatchedMemory::RegionSpec{GuestAddress(kRings), kBorder - kRings},
     WatchedMemory::RegionSpec{GuestAddress(kBorder), kEnd - kBorder},
-    WatchedMemory::RegionSpec{GuestAddress(kTop), 0x100},
+    WatchedMemory::RegionSpec{GuestAddress(UINT64_MAX - 0xfff), 0x1000},
 };
 
 struct Piece {
@@ -119,10 +122,11 @@ class NaiveWalker {
 
 /// Addresses where something can go wrong, and some where nothing does.
 rc::Gen<std::uint64_t> address() {
-  return rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(kTables, kEnd + 8),
-                        rc::gen::elementOf(std::vector<std::uint64_t>{
-                            kRings, kTables, kBorder - 16, kBorder - 8, kEnd - 16, kEnd, kTop,
-                            UINT64_MAX - 15, UINT64_MAX}));
+  return rc::gen::oneOf(
+      rc::gen::inRange(kAcross, kAcross + kTable), rc::gen::inRange(kLast, kEnd + 8),
+      rc::gen::elementOf(std::vector<std::uint64_t>{kRings, kAcross, kBorder - 16, kBorder - 8,
+                                                    kEnd - 16, kEnd, kTop, UINT64_MAX - 15,
+                                                    UINT64_MAX}));
 }
 
 rc::Gen<std::uint32_t> length() {
@@ -176,8 +180,7 @@ RC_GTEST_PROP(ChainWalk, AgreesWithANaiveWalkerOnHostileTables, ()) {
   const WatchedMemory memory(kRegions);
   const auto layout = QueueLayout::at(GuestAddress(kRings), size);
   Table table(memory, layout);
-  table.fill(kTables, (kEnd - kTables) / 16);
-  table.fill(kTop, 16);
+  for (const auto where : {kAcross, kLast, kTop}) table.fill(where, kTable / 16);
   table.fill(kRings, size);
   table.driver.publish(head);
   SplitQueue<WatchedMemory> queue;

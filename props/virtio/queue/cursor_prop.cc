@@ -15,13 +15,13 @@ namespace {
 using testing::WatchedMemory;
 using Bytes = std::vector<std::byte>;
 
-// Three regions that touch, so that buffers lie across borders.
-constexpr std::uint64_t kBase = 0x1000;
+// Two regions that touch in the middle of the bytes, so that buffers lie across their border.
+constexpr std::uint64_t kBorder = 0x2000;
 constexpr std::uint64_t kBytes = 0x300;
+constexpr std::uint64_t kBase = kBorder - kBytes / 2;
 constexpr std::array kRegions{
-    WatchedMemory::RegionSpec{GuestAddress(kBase), 0x100},
-    WatchedMemory::RegionSpec{GuestAddress(kBase + 0x100), 0x100},
-    WatchedMemory::RegionSpec{GuestAddress(kBase + 0x200), 0x100},
+    WatchedMemory::RegionSpec{GuestAddress(kBorder - 0x1000), 0x1000},
+    WatchedMemory::RegionSpec{GuestAddress(kBorder), 0x1000},
 };
 
 /// A chain cut at random places out of memory that counts 0, 1, 2, ...; pieces do not overlap.

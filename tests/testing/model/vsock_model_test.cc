@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint64_t kTx = 0x100;
 constexpr std::uint64_t kRx = 0x1000;
 constexpr WatchedMemory::RegionSpec kRegions[] = {{GuestAddress(0), 0x2000},
-                                                  {GuestAddress(0x2000), 0x100, true}};
+                                                  {GuestAddress(0x2000), 0x1000, true}};
 using Bytes = std::vector<std::uint8_t>;
 
 /// A header as it lies in memory: guest 3, port 0x401, to host 2, port 0x50.

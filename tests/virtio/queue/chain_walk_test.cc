@@ -148,7 +148,7 @@ TEST_F(ChainWalkTest, LengthZeroStillHasADirection) {
 }
 
 TEST_F(ChainWalkTest, LeavesBufferAddressesToTheirUse) {
-  driver.add_chain({{kNowhere, 4}, {kTop, 0x1000, true}});
+  driver.add_chain({{kNowhere, 4}, {kTop, 0x2000, true}});
 
   const auto chain = take();
 

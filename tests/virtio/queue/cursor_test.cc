@@ -23,7 +23,7 @@ constexpr GuestAddress kBase{0x1000};
 constexpr GuestAddress kBorder{0x2000};  // first and second region touch here
 constexpr GuestAddress kHole{0x3000};    // after the second region
 constexpr GuestAddress kReadOnly{0x8000};
-constexpr GuestAddress kTop{UINT64_MAX - 0xff};  // the last 256 bytes of the address space
+constexpr GuestAddress kTop{UINT64_MAX - 0xfff};  // the last page of the address space
 
 constexpr GuestAddress before(GuestAddress address, std::uint64_t bytes) {
   return GuestAddress(address.raw() - bytes);
@@ -65,8 +65,8 @@ class CursorTest : public ::testing::Test {
   static constexpr std::array kRegions{
       WatchedMemory::RegionSpec{kBase, 0x1000},
       WatchedMemory::RegionSpec{kBorder, 0x1000},
-      WatchedMemory::RegionSpec{kReadOnly, 0x100, true},
-      WatchedMemory::RegionSpec{kTop, 0x100},
+      WatchedMemory::RegionSpec{kReadOnly, 0x1000, true},
+      WatchedMemory::RegionSpec{kTop, 0x1000},
   };
   WatchedMemory memory{kRegions};
   std::deque<Buffers> chains;  // what readers and writers walk

@@ -25,14 +25,14 @@ class QueueFixture : public ::testing::Test {
   static constexpr GuestAddress kBorder{0x8000};  // first and second region touch here
   static constexpr GuestAddress kEnd{0xa000};     // of the second region
   static constexpr GuestAddress kReadOnly{0x10000};
-  static constexpr GuestAddress kTop{UINT64_MAX - 0xff};  // the last bytes of the address space
+  static constexpr GuestAddress kTop{UINT64_MAX - 0xfff};  // the last page of the address space
   static constexpr GuestAddress kNowhere{0x666000};
 
   static constexpr std::array kRegions{
       Memory::RegionSpec{GuestAddress(0), 0x8000},
       Memory::RegionSpec{kBorder, 0x2000},
       Memory::RegionSpec{kReadOnly, 0x1000, true},
-      Memory::RegionSpec{kTop, 0x100},
+      Memory::RegionSpec{kTop, 0x1000},
   };
 
   void activate(QueueFeatures features) {
