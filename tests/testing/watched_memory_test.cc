@@ -240,6 +240,15 @@ TEST_F(WatchedMemoryTest, ResetDisarmsRaces) {
   EXPECT_EQ(load(kFirst), 0u);
 }
 
+// A limit that was armed when an oracle ended the program went on into the next one.
+TEST_F(WatchedMemoryTest, ResetDisarmsTheLimitOfSteps) {
+  memory.limit_steps(0, [] { throw 7; });
+
+  memory.reset();
+
+  EXPECT_EQ(load(kFirst), 0u);
+}
+
 TEST_F(WatchedMemoryTest, EqualsItsTwin) {
   const WatchedMemory twin(kRegions);
   guest_write(kFirst, 1);

@@ -128,6 +128,7 @@ void WatchedMemory::clear_log() const {
 void WatchedMemory::reset() const {
   clear_log();
   state_->races.clear();
+  state_->exceeded = nullptr;
   state_->work = 0;
   for (auto& region : state_->regions) {
     for_each_bit(region.touched, region.touched, [&](std::size_t block) {

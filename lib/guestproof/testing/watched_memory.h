@@ -73,7 +73,7 @@ class WatchedMemory {
   /// regions.
   [[nodiscard]] std::optional<GuestAddress> first_excess_fetch(const WatchedMemory& other) const;
 
-  /// All bytes 0, no races, an empty log. Costs only what was touched.
+  /// All bytes 0, no races, an empty log, no limit of steps. Costs only what was touched.
   void reset() const;
 
   /// The first byte whose value differs, among the blocks that either memory touched since reset().
