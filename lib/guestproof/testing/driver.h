@@ -42,9 +42,10 @@ struct BufferSpec {
 template <GuestMemory M>
 class Driver {
  public:
-  /// REQUIRES: the areas are in writable guest memory; every access of the driver itself must
-  /// succeed.
+  /// REQUIRES: the areas are in writable guest memory, which outlives the driver; every access of
+  /// the driver itself must succeed.
   Driver(const M& memory, const QueueLayout& layout) : memory_(&memory), layout_(layout) {}
+  Driver(const M&& memory, const QueueLayout& layout) = delete;
 
   [[nodiscard]] const QueueLayout& layout() const { return layout_; }
   [[nodiscard]] const M& memory() const { return *memory_; }
