@@ -228,6 +228,9 @@ Answer change(Bytes& disk, const Wish& wish) {
   for (const auto& segment : segments)
     if (segment.num_sectors > 8 || !fits(segment.sector, segment.num_sectors))
       return refuse(VIRTIO_BLK_S_IOERR);
+  std::uint64_t total = 0;
+  for (const auto& segment : segments) total += segment.num_sectors;
+  if (total > kCapacity) return refuse(VIRTIO_BLK_S_IOERR);
   const auto value = wish.type == VIRTIO_BLK_T_DISCARD ? std::byte{0xdd} : std::byte{0};
   for (const auto& segment : segments)
     std::ranges::fill(std::span(disk).subspan(segment.sector * 512, segment.num_sectors * 512ULL),

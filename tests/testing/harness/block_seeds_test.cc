@@ -236,9 +236,19 @@ constexpr Seed kSeeds[] = {
         request kind=4 flags=raw extra=32 length=4 value=25
         request kind=5 flags=raw extra=16 length=1 value=32
         request kind=6 flags=raw extra=16 length=1 value=0xffffffffffffffff)"},
+    {"segments_total", "error:block.segments_total", R"(
+        request kind=4 flags=raw extra=48 length=11 index=64
+        request kind=5 flags=raw|kick extra=48 length=11 value=20 index=64
+        backend kind=8 value=7
+        request kind=6 flags=raw extra=32 length=4 value=3 index=64)"},
+    {"segments_that_just_fit", "request:discard:ok", R"(
+        request kind=4 flags=raw extra=32 length=16 value=16 index=64
+        request kind=5 flags=raw|kick extra=32 length=12
+        backend kind=8 value=8
+        request kind=6 flags=raw extra=32 length=4 value=4 index=64)"},
     {"other_segment_limits", "error:block.too_many_segments", R"(
         backend kind=11 value=0x20f
-        request kind=4 extra=15 length=32
+        request kind=4 extra=15 length=2
         request kind=6 flags=raw extra=272)"},
 
     // Where there is no memory.

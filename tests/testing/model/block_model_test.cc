@@ -131,6 +131,20 @@ TEST_F(BlockModelTest, NothingIsDiscardedUnlessEverySegmentMayBe) {
   EXPECT_EQ(stored(0, 16384), before);
 }
 
+TEST_F(BlockModelTest, NothingIsDiscardedWhenTheSegmentsAreMoreThanTheDisk) {
+  model.setup.capacity = 6;
+  const auto before = stored(0, 16384);
+  auto request = header(11);
+  for (const auto byte : segment(0, 4)) request.push_back(byte);
+  for (const auto byte : segment(0, 3)) request.push_back(byte);
+  const auto answer = serve(request, 1);
+  EXPECT_EQ(answer.error.name, "block.segments_total");
+  EXPECT_EQ(answer.error.value, 7u);
+  EXPECT_EQ(answer.error.limit, 6u);
+  EXPECT_EQ(room(1), Bytes{1});
+  EXPECT_EQ(stored(0, 16384), before);
+}
+
 TEST_F(BlockModelTest, UnknownFlagsCountMoreThanARangeThatIsTooLong) {
   auto request = header(11);
   for (const auto byte : segment(0, 5)) request.push_back(byte);

@@ -247,7 +247,8 @@ void BlockHarness::ask_properly(const Record& record, VirtioBlkReq& header, Requ
     const auto& limits = limits_of(type, config_);
     const auto sectors = std::min(from_one(record.length, limits.max_sectors),
                                   std::max<std::uint64_t>(config_.capacity, 1));
-    const std::size_t count = 1 + record.extra % limits.max_segments;
+    const auto room = std::max<std::uint64_t>(config_.capacity / sectors, 1);
+    const std::size_t count = 1 + record.extra % limits.max_segments % room;
     for (std::size_t i = 0; i < count; ++i)
       segments_[i] = {.sector = fitting(record.value + i * sectors, sectors, config_.capacity),
                       .num_sectors = static_cast<std::uint32_t>(sectors),
@@ -264,8 +265,9 @@ void BlockHarness::ask_raw(const Record& record, std::uint32_t type, RequestShap
     if (!shape.data) shape.payload = pattern(record, record.length);
   } else if (changes_data(type)) {
     const std::uint32_t sectors = record.length, flags = record.next;
+    const std::uint64_t step = (record.index & 64) != 0 ? 0 : sectors;
     for (std::size_t i = 0; i < segments_.size(); ++i)
-      segments_[i] = {.sector = record.value + i * sectors, .num_sectors = sectors, .flags = flags};
+      segments_[i] = {.sector = record.value + i * step, .num_sectors = sectors, .flags = flags};
     shape.readable_data = record.extra % 2048;
     const auto bytes = std::as_bytes(std::span(segments_));
     shape.payload = bytes.first(std::min<std::size_t>(shape.readable_data, bytes.size()));

@@ -8,7 +8,8 @@
 //           fits, the others follow it
 //   length  IN and OUT: bytes of data, rounded up to sectors; at least 1, at most 8 of them;
 //           DISCARD and the like: num_sectors of every segment, at least 1, at most the maximum
-//   extra   DISCARD and the like: one less than the number of segments, modulo the maximum
+//   extra   DISCARD and the like: one less than the number of segments, modulo the maximum and
+//           modulo as many as the disk has room for
 //   next    WRITE_ZEROES: bit 0 is the unmap flag; OUT: where in a pattern the data start
 //   address where the data lie; the data of an OUT are a pattern only where this is left to the
 //           harness, and what the guest has there otherwise
@@ -19,7 +20,8 @@
 //   extra   modulo 2048: IN, GET_ID: bytes of readable data; OUT: bytes of room for data; DISCARD
 //           and the like: bytes of the array of segments, of which at most 512 are written
 //   next    DISCARD and the like: flags of every segment
-//   index   bits 0-4: so many bytes of the header are missing, modulo 17; bit 5: there is no status
+//   index   bits 0-4: so many bytes of the header are missing, modulo 17; bit 5: there is no
+//           status; bit 6: the segments do not follow each other but are all the same
 //
 // A `backend` record: what the storage does from now on, or the device replaced by one of another
 // configuration; see BackendKind. Bytes count modulo the size of the disk + 1, sectors modulo its

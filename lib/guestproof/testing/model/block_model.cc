@@ -283,6 +283,9 @@ BlockModelError BlockModel::check_segments(std::uint32_t type) const {
     if (past_capacity(segment.sector, segment.sectors, setup.capacity))
       return {"block.beyond_capacity", segment.sector, setup.capacity};
   }
+  std::uint64_t all = 0;
+  for (const auto& segment : segments_) all += segment.sectors;
+  if (all > setup.capacity) return {"block.segments_total", all, setup.capacity};
   return {};
 }
 

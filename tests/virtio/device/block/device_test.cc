@@ -280,6 +280,16 @@ TEST_F(DeviceTest, NothingIsDoneWhenTheSecondSegmentIsBad) {
   EXPECT_EQ(sectors(0, 64), before);
 }
 
+TEST_F(DeviceTest, NothingIsDoneWhenTheSegmentsSumToMoreThanTheDisk) {
+  config.secure_erase = {.max_sectors = 64, .max_segments = 2};
+  send(joined(header(VIRTIO_BLK_T_SECURE_ERASE), segments({{0, 64, 0}, {0, 64, 0}})), 0);
+  const auto outcome = serve();
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(BlockError::kSegmentsTotal, 128, 64));
+  EXPECT_EQ(outcome.bytes, 0u);
+  EXPECT_THAT(storage.calls(), IsEmpty());
+}
+
 TEST_F(DeviceTest, UnknownSegmentFlag) {
   send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{0, 1, 1}})), 0);
   const auto outcome = serve();

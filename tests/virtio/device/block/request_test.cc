@@ -372,6 +372,38 @@ TEST_F(SegmentsTest, TooManySectors) {
             Error(BlockError::kSegmentSectors, UINT32_MAX, 10));
 }
 
+// A request of many segments made the device write the whole disk once for each.
+TEST_F(SegmentsTest, NoMoreSectorsInAllThanTheCapacity) {
+  config.secure_erase = {.max_sectors = 64, .max_segments = 256};
+  const Segment half{32, 32, 0};
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_SECURE_ERASE, {half, half}), std::nullopt);
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_SECURE_ERASE, {half, half, {0, 1, 0}}),
+            Error(BlockError::kSegmentsTotal, 65, 64));
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_SECURE_ERASE, std::vector(256, Segment{0, 64, 0})),
+            Error(BlockError::kSegmentsTotal, 256 * 64, 64));
+}
+
+TEST_F(SegmentsTest, TheTotalIsNotCutTo32Bits) {
+  config.capacity = UINT32_MAX;
+  config.discard = {.max_sectors = UINT32_MAX, .max_segments = 4};
+  const Segment whole{0, UINT32_MAX, 0};
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_DISCARD, {whole, whole}),
+            Error(BlockError::kSegmentsTotal, 2ull * UINT32_MAX, UINT32_MAX));
+}
+
+TEST_F(SegmentsTest, ABadSegmentComesBeforeTheTotal) {
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_WRITE_ZEROES, std::vector(9, Segment{60, 9, 0})),
+            Error(BlockError::kBeyondCapacity, 60, 64));
+}
+
+TEST_F(SegmentsTest, UnlessTheHostSaysOtherwiseASegmentIsShorterThanTwoGibibytes) {
+  config.capacity = kMaxCapacity;
+  config.secure_erase = {};
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_SECURE_ERASE, {{0, 0x3fffff, 0}}), std::nullopt);
+  EXPECT_EQ(verdict(VIRTIO_BLK_T_SECURE_ERASE, {{0, 0x400000, 0}}),
+            Error(BlockError::kSegmentSectors, 0x400000, 0x3fffff));
+}
+
 TEST_F(SegmentsTest, UnmapIsForWriteZeroesOnly) {
   EXPECT_EQ(verdict(VIRTIO_BLK_T_WRITE_ZEROES, {{0, 1, 1}}), std::nullopt);
   EXPECT_EQ(verdict(VIRTIO_BLK_T_DISCARD, {{0, 1, 1}}), Error(BlockError::kSegmentFlags, 1, 0));

@@ -23,9 +23,15 @@ inline constexpr std::uint32_t kMaxSegments = 256;
 /// Byte offsets must fit the kernel's signed 64-bit file offset.
 inline constexpr std::uint64_t kMaxCapacity = (std::uint64_t{1} << 63) / kSectorBytes - 1;
 
+/// The largest segment unless the host says otherwise: 512 bytes less than 2 GiB. A device may have
+/// to write every byte of it before it looks at another request: so much takes a disk seconds,
+/// UINT32_MAX sectors (2 TiB) would take it hours. QEMU has the same number; drivers cut what is
+/// longer.
+inline constexpr std::uint32_t kDefaultSegmentSectors = (1U << 22) - 1;
+
 /// Of one kind of segment array: max_discard_sectors and max_discard_seg, and so on.
 struct SegmentLimits {
-  std::uint32_t max_sectors = UINT32_MAX;
+  std::uint32_t max_sectors = kDefaultSegmentSectors;
   std::uint32_t max_segments = 1;
 };
 

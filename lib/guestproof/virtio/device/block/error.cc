@@ -38,6 +38,8 @@ constexpr std::array kBlockEntries{
                "segment flags {value:x}, the known ones are {limit:x}"},
     ErrorEntry{BlockError::kSegmentSectors, "segment_sectors",
                "a segment of {value} sectors, the maximum is {limit}"},
+    ErrorEntry{BlockError::kSegmentsTotal, "segments_total",
+               "the segments of one request sum to {value} sectors, the capacity is {limit}"},
     ErrorEntry{BlockError::kNoProgress, "no_progress",
                "the back end stopped after {value} of {limit} bytes"},
 };

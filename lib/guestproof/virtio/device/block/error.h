@@ -24,6 +24,7 @@ enum class BlockError : std::uint16_t {
   kTooManySegments,
   kSegmentFlags,
   kSegmentSectors,
+  kSegmentsTotal,
   kNoProgress,
 };
 const ErrorDomain& error_domain(BlockError);

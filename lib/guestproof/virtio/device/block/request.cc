@@ -118,12 +118,15 @@ Result<void> check_segments(std::uint32_t type,
   for (const auto& segment : segments)
     if ((segment.flags & ~known) != 0) return fail(BlockError::kSegmentFlags, segment.flags, known);
   const auto& limits = limits_of(type, config);
+  std::uint64_t total = 0;
   for (const auto& segment : segments) {
     if (segment.num_sectors > limits.max_sectors)
       return fail(BlockError::kSegmentSectors, segment.num_sectors, limits.max_sectors);
     if (!range_within<std::uint64_t>(segment.sector, segment.num_sectors, config.capacity))
       return fail(BlockError::kBeyondCapacity, segment.sector, config.capacity);
+    total += segment.num_sectors;
   }
+  if (total > config.capacity) return fail(BlockError::kSegmentsTotal, total, config.capacity);
   return {};
 }
 

@@ -54,6 +54,9 @@
 //         sector + num_sectors > capacity               kBeyondCapacity                 IOERR
 //                                                         (sector, capacity)
 //       A segment of 0 sectors is legal.
+//   14. num_sectors of all segments > capacity          kSegmentsTotal(sum, capacity)   IOERR
+//       Segments may overlap, but 256 times the whole disk is nothing that a driver needs: one
+//       request makes the device write no more than the disk holds.
 //    Check 12 looks at all segments before 13 looks at the first: unknown flags MUST be answered
 //    UNSUPP (§5.2.6.2). Nothing is executed unless all segments pass.
 //
@@ -97,7 +100,7 @@ struct RequestBuffers {
 [[nodiscard]] Result<void> check_request(const VirtioBlkReq& header, const RequestBuffers& buffers,
                                          const Config& config);
 
-/// Checks 12 and 13. REQUIRES: `type` is DISCARD, WRITE_ZEROES or SECURE_ERASE.
+/// Checks 12 to 14. REQUIRES: `type` is DISCARD, WRITE_ZEROES or SECURE_ERASE.
 [[nodiscard]] Result<void> check_segments(std::uint32_t type,
                                           std::span<const VirtioBlkDiscardWriteZeroes> segments,
                                           const Config& config);
