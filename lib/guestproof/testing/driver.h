@@ -123,6 +123,10 @@ class Driver {
     return std::bit_cast<le16>(slice(layout_.used_ring.raw() + virtio::kUsedIdxOffset, 2)
                                    .template load_acquire<std::uint16_t>(0));
   }
+  /// Only the device may; a hostile driver does.
+  void set_used_index(std::uint16_t index) {
+    put(GuestAddress(layout_.used_ring.raw() + virtio::kUsedIdxOffset), le16(index));
+  }
   [[nodiscard]] virtio::VirtqUsedElem used_entry(std::uint16_t slot) const {
     return get<virtio::VirtqUsedElem>(
         GuestAddress(layout_.used_ring.raw() + virtio::kUsedRingOffset + 8ULL * slot));

@@ -392,9 +392,9 @@ constexpr Seed kStateSeeds[] = {
     {"used_ring_read_only", "error:queue_state.used_ring",
      "patch index=40 width=8 value=0x20000\nrestore"},
     {"overlap", "error:queue_state.overlap", "patch index=32 width=8 value=0x1000\nrestore"},
-    {"index_distance_by_one", "error:queue_state.index_distance",
+    {"index_distance_by_one", "error:queue.avail_index",
      "patch index=14 width=4 value=0xffefffef\nrestore"},
-    {"index_distance", "error:queue_state.index_distance", R"(
+    {"index_distance", "error:queue.avail_index", R"(
         patch index=14 width=4 value=0x00640064
         restore)"},
     {"not_active", "error:queue.not_active", "patch index=0 width=4\nrestore\nkick\nsave"},

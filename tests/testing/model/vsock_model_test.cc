@@ -36,7 +36,7 @@ class VsockModelTest : public ::testing::Test {
     memory.write(kTx, bytes);
     ModelChain chain;
     chain.readable = {{kTx, bytes.size()}};
-    return model.transmit(memory, chain);
+    return model.transmit(memory, chain).name;
   }
   VsockModel::Received receive(std::vector<ModelPiece> pieces) {
     ModelChain chain;
@@ -86,7 +86,7 @@ TEST_F(VsockModelTest, SendsDataBack) {
 TEST_F(VsockModelTest, CutsAStreamToFit) {
   EXPECT_EQ(transmit(packet(1, 5, 5)), "");
   EXPECT_EQ(receive({{kRx, 46}}).used, 46u);
-  EXPECT_EQ(receive({{kRx, 44}}).error, "vsock.rx_data_length");
+  EXPECT_EQ(receive({{kRx, 44}}).error.name, "vsock.rx_data_length");
   EXPECT_EQ(receive({{kRx, 60}}).used, 47u);
   EXPECT_EQ(received(47).back(), 5);
   EXPECT_TRUE(model.answers().empty());
@@ -94,7 +94,7 @@ TEST_F(VsockModelTest, CutsAStreamToFit) {
 
 TEST_F(VsockModelTest, KeepsAMessageWhole) {
   EXPECT_EQ(transmit(packet(2, 5, 5)), "");
-  EXPECT_EQ(receive({{kRx, 48}}).error, "vsock.rx_data_length");
+  EXPECT_EQ(receive({{kRx, 48}}).error.name, "vsock.rx_data_length");
   EXPECT_EQ(receive({{kRx, 49}}).used, 49u);
 }
 
@@ -104,14 +104,14 @@ TEST_F(VsockModelTest, DropsAMessageThatNoBufferMayHold) {
   message.op = 5;
   message.data.resize(513);
   model.send(message);
-  EXPECT_EQ(receive({{kRx, 2000}}).error, "vsock.rx_data_limit");
+  EXPECT_EQ(receive({{kRx, 2000}}).error.name, "vsock.rx_data_limit");
   EXPECT_TRUE(model.answers().empty());
 }
 
 TEST_F(VsockModelTest, WritesAllOrNothing) {
   EXPECT_EQ(transmit(packet(1, 1, 0)), "");
-  EXPECT_EQ(receive({{kRx, 40}, {0x3000, 4}}).error, "memory.unmapped");
-  EXPECT_EQ(receive({{kRx, 40}, {0x2000, 4}}).error, "memory.read_only");
+  EXPECT_EQ(receive({{kRx, 40}, {0x3000, 4}}).error.name, "memory.unmapped");
+  EXPECT_EQ(receive({{kRx, 40}, {0x2000, 4}}).error.name, "memory.read_only");
   EXPECT_EQ(received(40), Bytes(40));
   EXPECT_EQ(model.answers().size(), 1u);
 }

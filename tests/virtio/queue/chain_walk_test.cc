@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <vector>
+
+#include "guestproof/memory/mapped_memory.h"
 #include "queue_fixture.h"
 
 namespace guestproof::virtio {
@@ -233,6 +236,26 @@ TEST_F(ChainWalkTest, GoesOnWithTheNextChainAfterABadOne) {
 
   EXPECT_EQ(take_fault(), ChainError::kTooLong);
   EXPECT_EQ(take().readable_bytes(), 4u);
+}
+
+// A driver could make the host keep as many copies of descriptors as the square of the queue's
+// size.
+TEST_F(ChainWalkTest, AcceptsTheMostDescriptorsOfALargeQueueAndNoMore) {
+  constexpr std::uint16_t kLarge = 2 * kMaxChainDescriptors;
+  const auto mapped = MappedMemory::Builder().anonymous(GuestAddress(0), 0x40000).build().value();
+  testing::Driver large_driver(mapped, testing::QueueLayout::at(kRings, kLarge));
+  SplitQueue<MappedMemory> large;
+  ASSERT_TRUE(large.activate(mapped, large_driver.layout().config(), {}));
+
+  large_driver.add_chain(std::vector<testing::BufferSpec>(kMaxChainDescriptors, {kData, 1}));
+  auto longest = std::move(large.pop().value().value());
+  EXPECT_FALSE(longest.fault());
+  EXPECT_EQ(longest.readable().size(), kMaxChainDescriptors);
+
+  large_driver.add_chain(std::vector<testing::BufferSpec>(kMaxChainDescriptors + 1, {kData, 1}));
+  const auto longer = std::move(large.pop().value().value());
+  EXPECT_EQ(longer.fault(),
+            Error(ChainError::kTooLong, kMaxChainDescriptors, kMaxChainDescriptors));
 }
 
 using IndirectTest = ChainWalkTest;

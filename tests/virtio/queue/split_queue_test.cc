@@ -248,6 +248,26 @@ TEST_F(SplitQueueTest, OfTheLargestSizeWorksFromEndToEnd) {
   EXPECT_EQ(large_driver.used_index(), kLargest);
 }
 
+// A chain was lost, and the queue's destructor aborted, when taking it was interrupted: by an
+// allocation that failed, say.
+TEST_F(SplitQueueTest, TakesAChainAgainWhoseTakingWasInterrupted) {
+  struct Interrupted {};
+  const auto interrupt = +[] { throw Interrupted{}; };
+  const auto head = driver.add_chain({{kData, 1}, {kData, 2}, {kData, 3, true}});
+
+  for (std::uint64_t step = 0; step < 4; ++step) {  // the index, the entry, a descriptor, the last
+    memory.limit_steps(step, interrupt);
+    EXPECT_THROW(static_cast<void>(queue.pop()), Interrupted);
+    EXPECT_EQ(queue.in_flight(), 0u);
+  }
+  memory.limit_steps(UINT64_MAX, nullptr);
+  const auto chain = take();
+
+  EXPECT_EQ(chain.head(), head);
+  EXPECT_EQ(chain.readable_bytes(), 3u);
+  EXPECT_EQ(chain.writable_bytes(), 3u);
+}
+
 TEST_F(SplitQueueTest, EchoesAChainInMappedMemory) {
   const auto mapped = MappedMemory::Builder().anonymous(GuestAddress(0), 0x10000).build().value();
   testing::Driver mapped_driver(mapped, testing::QueueLayout::at(kRings, kSize));

@@ -346,21 +346,37 @@ TEST_F(SaveTest, RestoreRefusesAreasOutsideMemory) {
   EXPECT_EQ(refuse(state), Error(QueueStateError::kUsedRing, kReadOnly.raw(), 4));
 }
 
-TEST_F(SaveTest, RestoreRefusesAnIndexFurtherAheadThanTheSize) {
-  const auto state = queue.save().value();
-  driver.set_available_index(kSize);
-  EXPECT_TRUE(restored.restore(memory, state, kMaxSize, kFeatures));
-
+// A guest could make its own snapshot unrestorable: saving did not mind an available index that
+// restoring refused.
+TEST_F(SaveTest, AnIndexTooFarAheadBreaksTheRestoredQueueAsItWouldHaveTheSavedOne) {
   driver.set_available_index(kSize + 1);
-  EXPECT_EQ(refuse(state), Error(QueueStateError::kIndexDistance, kSize + 1, kSize));
+  const auto state = queue.save().value();
+
+  ASSERT_TRUE(restored.restore(memory, state, kMaxSize, kFeatures));
+  EXPECT_EQ(restored.broken(), std::nullopt);
+  const Error too_far(QueueError::kAvailIndex, kSize + 1, kSize);
+  EXPECT_EQ(restored.pop().error(), too_far);
+  EXPECT_EQ(queue.pop().error(), too_far);
 }
 
-TEST_F(SaveTest, RestoreRefusesAnIndexThatWentBack) {
+TEST_F(SaveTest, AnIndexThatWentBackBreaksTheRestoredQueue) {
   serve(5);
   const auto state = queue.save().value();
   driver.set_available_index(4);
 
-  EXPECT_EQ(refuse(state), Error(QueueStateError::kIndexDistance, 0xffff, kSize));
+  ASSERT_TRUE(restored.restore(memory, state, kMaxSize, kFeatures));
+  EXPECT_EQ(restored.pop().error(), Error(QueueError::kAvailIndex, 0xffff, kSize));
+}
+
+TEST_F(SaveTest, TheUsedIndexInMemoryDoesNotCount) {
+  serve(5);
+  const auto state = queue.save().value();
+  driver.set_used_index(77);
+
+  ASSERT_TRUE(restored.restore(memory, state, kMaxSize, kFeatures));
+  driver.add_chain({{kData, 4, true}});
+  ASSERT_TRUE(restored.pop().value().value().complete(0));
+  EXPECT_EQ(driver.used_index(), 6);
 }
 
 TEST_F(SaveTest, RestoreOfAQueueThatWasNotActiveSaysSo) {

@@ -77,7 +77,7 @@ Harness::Harness(std::size_t queues) {
 
 std::optional<Violation> Harness::run(std::span<const Record> program) {
   try {
-    reset_all();
+    start_program();
     for (const auto& record : program.first(std::min(program.size(), kMaxRecords))) {
       if (world_.device().work() > kWorkLimit) break;
       execute(canonical(record));
@@ -89,12 +89,21 @@ std::optional<Violation> Harness::run(std::span<const Record> program) {
   }
 }
 
-void Harness::reset_all() {
+void Harness::start_over() {
+  for (auto& l : lanes_) {
+    begin_activation(*l);
+    l->device.reset();
+    l->model.reset();
+  }
+  reset_device();
+  for (auto& l : lanes_) setup_queue(*l, kDefaultSize, kQueueIndirect);
+}
+
+void Harness::start_program() {
   world_.reset();
   header_cursor_ = data_cursor_ = indirect_cursor_ = 0;
   asked_ = false;
-  for (auto& l : lanes_) setup_queue(*l, kDefaultSize, kQueueIndirect);
-  reset_device();
+  start_over();
   const auto state = lanes_.front()->device.save();
   GUESTPROOF_INVARIANT(state);
   keep(*state);
@@ -185,8 +194,7 @@ void Harness::execute(const Record& record) {
       activate(target);
       break;
     case Opcode::kReset:
-      for (auto& l : lanes_) setup_queue(*l, kDefaultSize, kQueueIndirect);
-      reset_device();
+      start_over();
       break;
     case Opcode::kSave:
       save(target);
@@ -341,27 +349,35 @@ void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   GUESTPROOF_INVARIANT(lane.device.active());
 }
 
-void Harness::activate(Lane& lane) {
+void Harness::begin_activation(Lane& lane) {
+  ++lane.activations;
   lane.available_index = 0;
   lane.next_free = 0;
   lane.fresh = false;
-  ++lane.activations;
-  const auto refusal = QueueModel::refusal(world_.model(), lane.pending, kMaxSize);
-  lane.model.reset();
-  lane.device.reset();
-  auto activated = Result<void>();
-  if (const auto config = configure(lane.pending, kMaxSize); config)
-    activated = lane.device.activate(world_.device(), *config, features_of(lane.pending));
-  else
-    activated = std::unexpected(config.error());
+}
 
-  const auto answer = activated ? std::string() : activated.error().name();
-  if (answer != refusal)
-    violated(kModelAgreement,
-             "activation: the device says '" + answer + "', the model '" + refusal + "'");
+Result<void> Harness::activate_device(Lane& lane) {
+  const auto config = configure(lane.pending, kMaxSize);
+  if (!config) {
+    lane.device.reset();
+    return std::unexpected(config.error());
+  }
+  return lane.device.activate(world_.device(), *config, features_of(lane.pending));
+}
+
+void Harness::activate(Lane& lane) {
+  begin_activation(lane);
+  ModelError refusal;
+  auto activated = Result<void>();
+  step([&] { activated = activate_device(lane); },
+       [&] {
+         lane.model.reset();
+         refusal = QueueModel::refusal(world_.model(), lane.pending, kMaxSize);
+         if (refusal.none()) lane.model.activate(world_.model(), lane.pending);
+       });
+  compare_errors(kModelAgreement, "activation", error_of(activated), refusal);
   depth_.count(activated ? activations_ : refusals_);
-  if (!activated) return count(activated.error());
-  lane.model.activate(world_.model(), lane.pending);
+  if (!activated) count(activated.error());
 }
 
 void Harness::kick(Lane& lane, std::uint32_t budget) {
@@ -387,25 +403,27 @@ void Harness::kick(Lane& lane, std::uint32_t budget) {
 }
 
 void Harness::save(Lane& lane) {
-  const auto state = lane.device.save();
-  const std::string answer = state ? "" : state.error().name();
-  const std::string expected = !lane.model.active()          ? "queue.not_active"
-                               : lane.model.in_flight() != 0 ? "queue.chains_in_flight"
-                                                             : "";
-  if (answer != expected)
-    violated(kRoundTrip, "saving: the device says '" + answer + "', the model '" + expected + "'");
-  if (!state) return count(state.error());
+  auto saved = Result<QueueState>();
+  step([&] { saved = lane.device.save(); }, [] {});
+  ModelError expected;
+  if (!lane.model.active())
+    expected = {"queue.not_active"};
+  else if (lane.model.in_flight() != 0)
+    expected = {"queue.chains_in_flight", lane.model.in_flight()};
+  compare_errors(kRoundTrip, "saving", error_of(saved), expected);
+  if (!saved) return count(saved.error());
   depth_.count(saves_);
-  keep(*state);
+  keep(*saved);
   const auto decoded = QueueState::decode(saved_);
   if (!decoded)
     violated(kRoundTrip, "the saved state does not decode: " + decoded.error().message());
-  if (*decoded != *state) violated(kRoundTrip, "the saved state decodes to another one");
+  if (*decoded != *saved) violated(kRoundTrip, "the saved state decodes to another one");
   if (const auto model = lane.model.save(kMaxSize); !std::ranges::equal(saved_, model))
     violated(kRoundTrip,
              "the saved state differs from the model's in byte " +
                  std::to_string(std::ranges::mismatch(saved_, model).in1 - saved_.begin()));
   restore(lane);
+  if (!lane.device.active()) violated(kRoundTrip, "what was just saved cannot be restored");
 }
 
 void Harness::keep(const QueueState& state) {
@@ -422,25 +440,30 @@ void Harness::patch(const Record& record) {
     saved_[(record.index + i) % saved_.size()] = bytes[i];
 }
 
-void Harness::restore(Lane& lane) {
-  ++lane.activations;
-  const auto features = features_of(lane.model.active() ? lane.model.setup() : lane.pending);
-  const bool accepts =
-      lane.model.restore(world_.model(), saved_, kMaxSize, features.event_index, features.indirect);
-  lane.device.reset();
-  auto restored = Result<void>();
+Result<void> Harness::restore_device(Lane& lane, QueueFeatures features) {
   // A copy of exactly its size: AddressSanitizer sees what is read past it.
   const auto exact = saved_;
-  if (const auto state = QueueState::decode(exact); state)
-    restored = lane.device.restore(world_.device(), *state, kMaxSize, features);
-  else
-    restored = std::unexpected(state.error());
+  const auto state = QueueState::decode(exact);
+  if (!state) {
+    lane.device.reset();
+    return std::unexpected(state.error());
+  }
+  return lane.device.restore(world_.device(), *state, kMaxSize, features);
+}
+
+void Harness::restore(Lane& lane) {
+  const auto features = features_of(lane.model.active() ? lane.model.setup() : lane.pending);
+  begin_activation(lane);
+  ModelError refusal;
+  auto restored = Result<void>();
+  step([&] { restored = restore_device(lane, features); },
+       [&] {
+         refusal = lane.model.restore(world_.model(), saved_, kMaxSize, features.event_index,
+                                      features.indirect);
+       });
+  compare_errors(kRoundTrip, "restoring", error_of(restored), refusal);
   depth_.count(restored ? restores_ : refused_restores_);
   if (!restored) count(restored.error());
-  if (restored.has_value() != accepts)
-    violated(kRoundTrip, restored ? "a saved state is accepted that the model refuses"
-                                  : "a saved state is refused that the model accepts: " +
-                                        restored.error().message());
   lane.available_index =
       static_cast<std::uint16_t>(world_.read_number(GuestAddress(lane.model.setup().avail + 2), 2));
   lane.fresh = true;
@@ -463,19 +486,44 @@ void Harness::permit_rings(Lane& lane) {
 }
 
 void Harness::compare_chain(const WatchedChain& chain, const ModelChain& model) {
-  const auto fault = chain.fault() ? chain.fault()->name() : std::string();
-  if (chain.fault()) count(*chain.fault());
-  if (fault != model.fault)
-    violated(kModelAgreement,
-             "chain fault: the device says '" + fault + "', the model '" + model.fault + "'");
-  if (chain.head() != model.head || chain.readable_bytes() != model.readable_bytes() ||
-      chain.writable_bytes() != model.writable_bytes())
+  compare_errors(kModelAgreement, "a chain", chain.fault(), model.fault);
+  if (chain.head() != model.head)
     violated(kModelAgreement, "the device took a chain with head " + std::to_string(chain.head()) +
-                                  ", " + std::to_string(chain.readable_bytes()) + " readable and " +
-                                  std::to_string(chain.writable_bytes()) +
-                                  " writable bytes, the model head " + std::to_string(model.head) +
-                                  ", " + std::to_string(model.readable_bytes()) + " and " +
-                                  std::to_string(model.writable_bytes()));
+                                  ", the model one with head " + std::to_string(model.head));
+  const auto compare = [](const char* kind, std::span<const virtio::Buffer> buffers,
+                          std::uint64_t bytes, const std::vector<ModelPiece>& pieces,
+                          std::uint64_t model_bytes) {
+    const auto same = [](const virtio::Buffer& buffer, const ModelPiece& piece) {
+      return buffer.address.raw() == piece.address && buffer.length == piece.length;
+    };
+    if (bytes != model_bytes || !std::ranges::equal(buffers, pieces, same))
+      violated(kModelAgreement, "the device took a chain with " + std::to_string(bytes) + " " +
+                                    kind + " bytes in " + std::to_string(buffers.size()) +
+                                    " buffers, the model one with " + std::to_string(model_bytes) +
+                                    " in " + std::to_string(pieces.size()) +
+                                    ", or at other addresses");
+  };
+  compare("readable", chain.readable(), chain.readable_bytes(), model.readable,
+          model.readable_bytes());
+  compare("writable", chain.writable(), chain.writable_bytes(), model.writable,
+          model.writable_bytes());
+}
+
+void Harness::compare_errors(std::string_view oracle, std::string_view what,
+                             const std::optional<Error>& device, const ModelError& model) {
+  const auto name = device ? device->name() : std::string();
+  const bool by_name = device && (device->as<MemoryError>() || device->as<SystemError>());
+  if (name == model.name &&
+      (!device || by_name || (device->value() == model.value && device->limit() == model.limit)))
+    return;
+  const auto say = [](std::string_view error, std::uint64_t value, std::uint64_t limit) {
+    return error.empty() ? "is fine"
+                         : "fails with " + std::string(error) + ", value " + hex(value) +
+                               " and limit " + hex(limit);
+  };
+  violated(oracle, std::string(what) + ": for the device it " +
+                       say(name, device ? device->value() : 0, device ? device->limit() : 0) +
+                       ", for the model it " + say(model.name, model.value, model.limit));
 }
 
 std::uint64_t Harness::step_limit() const {
@@ -526,10 +574,7 @@ void Harness::check_fetches() {
 
 void Harness::check_agreement() {
   for (auto& l : lanes_) {
-    const auto device = l->device.broken() ? l->device.broken()->name() : std::string();
-    if (device != l->model.broken())
-      violated(kModelAgreement, "the device's queue is broken by '" + device +
-                                    "', the model's by '" + l->model.broken() + "'");
+    compare_errors(kModelAgreement, "the queue", l->device.broken(), l->model.broken());
     if (l->device.active() != l->model.active())
       violated(kModelAgreement, "only one of device and model has an active queue");
     if (l->device.in_flight() != l->model.in_flight())

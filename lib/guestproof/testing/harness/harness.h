@@ -140,15 +140,27 @@ class Harness {
         lane.model.give_back(*chain, serve(*chain));
         continue;
       }
-      if (!lane.model.active() || !lane.model.broken().empty()) return {};
+      if (!lane.model.active() || !lane.model.broken().none()) return {};
       if (!lane.model.enable_kicks()) return {.notify = lane.model.needs_notification()};
       lane.model.disable_kicks();
     }
     return {.notify = lane.model.needs_notification(), .more = true};
   }
-  /// Compares a taken chain with the model's, and counts its fault.
-  void compare_chain(const WatchedChain& chain, const ModelChain& model);
+  /// Compares a chain that the device holds with the model's, buffer by buffer.
+  static void compare_chain(const WatchedChain& chain, const ModelChain& model);
+  template <class T>
+  [[nodiscard]] static std::optional<Error> error_of(const Result<T>& result) {
+    return result ? std::nullopt : std::optional(result.error());
+  }
+  /// Compares name, value and limit; the name alone for errors of memory and of system calls, whose
+  /// value depends on how an access is cut.
+  static void compare_errors(std::string_view oracle, std::string_view what,
+                             const std::optional<Error>& device, const ModelError& model);
   void count(const Error& error) { depth_.count(error); }
+  /// Counts the fault of a chain that was taken.
+  void count_fault(const WatchedChain& chain) {
+    if (chain.fault()) count(*chain.fault());
+  }
   /// One step: logs cleared, both sides run, oracles asked.
   template <class Device, class Model>
   void step(Device&& device, Model&& model) {
@@ -171,13 +183,18 @@ class Harness {
   void write_descriptor(GuestAddress where, const Record& record, const Lane& lane);
   void publish(Lane& lane, std::uint16_t head);
   void setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags);
+  /// Of this lane only: whatever was taken before is stale from now on.
+  static void begin_activation(Lane& lane);
+  [[nodiscard]] Result<void> activate_device(Lane& lane);
+  [[nodiscard]] Result<void> restore_device(Lane& lane, virtio::QueueFeatures features);
   void activate(Lane& lane);
   void kick(Lane& lane, std::uint32_t budget = 0);
   void save(Lane& lane);
   void restore(Lane& lane);
   void keep(const virtio::QueueState& state);
   void patch(const Record& record);
-  void reset_all();
+  void start_program();
+  void start_over();
   void finish_program();
 
   static void permit_rings(Lane& lane);

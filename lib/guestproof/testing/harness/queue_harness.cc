@@ -46,6 +46,7 @@ Harness::Turn QueueHarness::serve(Lane& lane, std::uint32_t looks) {
     if (position == served_.size())
       violated(kModelAgreement, "the device took a chain that the model did not");
     compare_chain(chain, served_[position++]);
+    count_fault(chain);
   });
   if (turn && position != served_.size())
     violated(kLiveness, "the device left a chain that the model served");
@@ -91,6 +92,7 @@ void QueueHarness::take(Lane& lane, const Record& record) {
           if (taken.size() == expected.size())
             violated(kModelAgreement, "the device took a chain that the model did not");
           compare_chain(**popped, expected[taken.size()]);
+          count_fault(**popped);
           taken.push_back(std::move(**popped));
         }
         if (taken.size() != expected.size())
@@ -117,15 +119,18 @@ void QueueHarness::complete(const Record& record) {
   const std::uint32_t written = record.length;
   const bool stale = held.activation != held.lane->activations;
   const bool fits = written <= held.model.writable_bytes();
+  ModelError refusal;
+  if (stale)
+    refusal = {"queue.stale_chain", held.model.head};
+  else if (!fits)
+    refusal = {"queue.used_length", written, held.model.writable_bytes()};
+  // What was learned of a chain does not change while it is held.
+  compare_chain(held.device, held.model);
   step(
       [&] {
         const auto done = held.device.complete(written);
-        if (done.has_value() != (!stale && fits))
-          violated(kModelAgreement, "completing a chain: the device and the model disagree");
-        if (done) return;
-        count(done.error());
-        if (stale != (done.error() == QueueError::kStaleChain))
-          violated(kModelAgreement, "a stale chain was not called stale");
+        compare_errors(kModelAgreement, "completing a chain", error_of(done), refusal);
+        if (!done) count(done.error());
       },
       [&] {
         permit(*held.lane, held.model);
@@ -138,6 +143,7 @@ void QueueHarness::complete(const Record& record) {
 void QueueHarness::drop(std::size_t position) {
   Held& held = held_[position];
   const bool stale = held.activation != held.lane->activations;
+  compare_chain(held.device, held.model);
   step([&] { const auto gone = std::move(held.device); },
        [&] {
          if (!stale) held.lane->model.give_back(held.model, 0);

@@ -63,7 +63,7 @@ class VsockHarness : public Harness {
   /// What the model did with a chain.
   struct Served {
     ModelChain chain;
-    std::string_view error;  // the chain's own fault aside
+    ModelError error;  // the chain's own fault aside
     std::uint32_t used = 0;
   };
 

@@ -37,7 +37,7 @@ bool past_capacity(std::uint64_t sector, std::uint64_t sectors, std::uint64_t ca
 }
 
 /// Why the byte at an address cannot be had.
-BlockModelError no_memory(const WatchedMemory& memory, std::uint64_t address) {
+ModelError no_memory(const WatchedMemory& memory, std::uint64_t address) {
   for (const auto& region : memory.regions())
     if (address >= region.base.raw() && address - region.base.raw() < region.size)
       return {"memory.read_only"};
@@ -45,8 +45,8 @@ BlockModelError no_memory(const WatchedMemory& memory, std::uint64_t address) {
 }
 
 /// Why byte `position` of the pieces cannot be had.
-BlockModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>& pieces,
-                          std::uint64_t position) {
+ModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>& pieces,
+                     std::uint64_t position) {
   for (const auto& piece : pieces) {
     if (position < piece.length) return no_memory(memory, piece.address + position);
     position -= piece.length;
@@ -95,7 +95,7 @@ void look(const WatchedMemory& memory, const ModelChain& chain, std::uint64_t fr
   }
 }
 
-std::uint8_t status_for(const BlockModelError& error) {
+std::uint8_t status_for(const ModelError& error) {
   if (error.none()) return 0;
   const bool unsupported = error.name == "block.unsupported_type" ||
                            error.name == "block.feature_not_negotiated" ||
@@ -107,8 +107,8 @@ std::uint8_t status_for(const BlockModelError& error) {
 
 BlockModelAnswer BlockModel::serve(const WatchedMemory& memory, const ModelChain& chain) {
   BlockModelAnswer answer;
-  if (!chain.fault.empty()) {
-    answer.error = {chain.fault};
+  if (!chain.fault.none()) {
+    answer.error = chain.fault;
     return answer;
   }
   const auto writable = chain.writable_bytes();
@@ -137,7 +137,7 @@ BlockModelAnswer BlockModel::serve(const WatchedMemory& memory, const ModelChain
   return answer;
 }
 
-BlockModelError BlockModel::handle(Request& request, BlockModelAnswer& answer) {
+ModelError BlockModel::handle(Request& request, BlockModelAnswer& answer) {
   const auto given = request.chain.readable_bytes();
   if (given < kHeaderBytes) return {"block.header_too_short", given, kHeaderBytes};
   request.readable = given - kHeaderBytes;
@@ -151,7 +151,7 @@ BlockModelError BlockModel::handle(Request& request, BlockModelAnswer& answer) {
   return execute(request, answer);
 }
 
-BlockModelError BlockModel::check(const Request& request) const {
+ModelError BlockModel::check(const Request& request) const {
   const auto type = request.type;
   const bool ranges = changes_ranges(type);
   if (type != kIn && type != kOut && type != kFlush && type != kGetId && !ranges)
@@ -180,7 +180,7 @@ BlockModelError BlockModel::check(const Request& request) const {
   return {};
 }
 
-BlockModelError BlockModel::check_sectors(const Request& request) const {
+ModelError BlockModel::check_sectors(const Request& request) const {
   const auto bytes = request.type == kIn ? request.writable : request.readable;
   if (bytes % 512 != 0) return {"block.data_length", bytes, 512};
   if (past_capacity(request.sector, bytes / 512, setup.capacity))
@@ -196,20 +196,20 @@ BlockModelError BlockModel::check_sectors(const Request& request) const {
   return {};
 }
 
-BlockModelError BlockModel::execute(Request& request, BlockModelAnswer& answer) {
+ModelError BlockModel::execute(Request& request, BlockModelAnswer& answer) {
   answer.executed = true;
   if (request.type == kIn) return in(request, answer);
   if (request.type == kOut) return out(request, answer);
   if (request.type == kGetId) return get_id(request);
   if (changes_ranges(request.type)) return change(request, answer);
-  return disk.flush() ? BlockModelError{} : BlockModelError{"system.sync"};
+  return disk.flush() ? ModelError{} : ModelError{"system.sync"};
 }
 
-BlockModelError BlockModel::in(Request& request, BlockModelAnswer& answer) {
+ModelError BlockModel::in(Request& request, BlockModelAnswer& answer) {
   const auto wanted = request.writable;
   const auto good = reachable(request.memory, request.chain.writable, wanted);
   data_.assign(good, 0);
-  BlockModelError error;
+  ModelError error;
   if (good < wanted) {
     error = no_memory(request.memory, request.chain.writable, good);
   } else {
@@ -222,7 +222,7 @@ BlockModelError BlockModel::in(Request& request, BlockModelAnswer& answer) {
   return error;
 }
 
-BlockModelError BlockModel::out(const Request& request, BlockModelAnswer& answer) {
+ModelError BlockModel::out(const Request& request, BlockModelAnswer& answer) {
   data_.resize(request.readable);
   const auto got = request.chain.read(ModelMemory(request.memory), kHeaderBytes, data_);
   if (got < request.readable)
@@ -238,7 +238,7 @@ BlockModelError BlockModel::out(const Request& request, BlockModelAnswer& answer
   return settle();
 }
 
-BlockModelError BlockModel::get_id(Request& request) const {
+ModelError BlockModel::get_id(Request& request) const {
   std::array<std::uint8_t, 20> id{};
   std::ranges::copy(setup.id, id.begin());
   request.written = request.chain.write(ModelMemory(request.memory), 0, id);
@@ -246,7 +246,7 @@ BlockModelError BlockModel::get_id(Request& request) const {
   return no_memory(request.memory, request.chain.writable, request.written);
 }
 
-BlockModelError BlockModel::change(const Request& request, BlockModelAnswer& answer) {
+ModelError BlockModel::change(const Request& request, BlockModelAnswer& answer) {
   data_.resize(request.readable);
   const auto got = request.chain.read(ModelMemory(request.memory), kHeaderBytes, data_);
   if (got < request.readable)
@@ -273,7 +273,7 @@ BlockModelError BlockModel::change(const Request& request, BlockModelAnswer& ans
   return settle();
 }
 
-BlockModelError BlockModel::check_segments(std::uint32_t type) const {
+ModelError BlockModel::check_segments(std::uint32_t type) const {
   const std::uint64_t known = type == kWriteZeroes ? 1 : 0;
   for (const auto& segment : segments_)
     if ((segment.flags | known) != known) return {"block.segment_flags", segment.flags, known};
@@ -290,7 +290,7 @@ BlockModelError BlockModel::check_segments(std::uint32_t type) const {
 }
 
 /// Without the flush feature a change is stable once it is answered.
-BlockModelError BlockModel::settle() {
+ModelError BlockModel::settle() {
   if (setup.flush || disk.flush()) return {};
   return {"system.sync"};
 }

@@ -10,7 +10,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "guestproof/testing/model/model_disk.h"
@@ -36,19 +35,10 @@ struct BlockModelSetup {
   std::optional<std::uint64_t> seg_max;
 };
 
-/// Why a request was not done. Value and limit count for the errors of the block device alone.
-struct BlockModelError {
-  std::string name;  // empty: it was done
-  std::uint64_t value = 0;
-  std::uint64_t limit = 0;
-
-  [[nodiscard]] bool none() const { return name.empty(); }
-};
-
 struct BlockModelAnswer {
   std::optional<std::uint32_t> type;
   std::optional<std::uint8_t> status;
-  BlockModelError error;
+  ModelError error;
   std::uint64_t bytes = 0;  // moved from or to the disk, or in ranges that were changed
   std::uint32_t used = 0;
   bool executed = false;  // all checks were passed
@@ -73,16 +63,16 @@ class BlockModel {
     std::uint64_t written = 0;  // bytes of the room
   };
 
-  [[nodiscard]] BlockModelError handle(Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] BlockModelError check(const Request& request) const;
-  [[nodiscard]] BlockModelError check_sectors(const Request& request) const;
-  [[nodiscard]] BlockModelError check_segments(std::uint32_t type) const;
-  [[nodiscard]] BlockModelError execute(Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] BlockModelError in(Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] BlockModelError out(const Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] BlockModelError get_id(Request& request) const;
-  [[nodiscard]] BlockModelError change(const Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] BlockModelError settle();
+  [[nodiscard]] ModelError handle(Request& request, BlockModelAnswer& answer);
+  [[nodiscard]] ModelError check(const Request& request) const;
+  [[nodiscard]] ModelError check_sectors(const Request& request) const;
+  [[nodiscard]] ModelError check_segments(std::uint32_t type) const;
+  [[nodiscard]] ModelError execute(Request& request, BlockModelAnswer& answer);
+  [[nodiscard]] ModelError in(Request& request, BlockModelAnswer& answer);
+  [[nodiscard]] ModelError out(const Request& request, BlockModelAnswer& answer);
+  [[nodiscard]] ModelError get_id(Request& request) const;
+  [[nodiscard]] ModelError change(const Request& request, BlockModelAnswer& answer);
+  [[nodiscard]] ModelError settle();
 
   struct Segment {
     std::uint64_t sector = 0;

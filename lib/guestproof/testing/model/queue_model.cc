@@ -1,8 +1,19 @@
 #include "guestproof/testing/model/queue_model.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace guestproof::testing {
+namespace {
+
+struct StateArea {
+  std::uint64_t address = 0;
+  std::uint64_t alignment = 0;
+  std::string_view name;  // of the field in saved state
+  std::string_view misaligned, out_of_range;
+};
+
+}  // namespace
 
 std::size_t ModelMemory::read(std::uint64_t address, std::span<std::uint8_t> out) const {
   std::size_t done = 0;
@@ -93,16 +104,16 @@ std::size_t ModelChain::write(const ModelMemory& memory, std::uint64_t from,
   return done;
 }
 
-std::string QueueModel::refusal(const WatchedMemory& memory, const ModelQueueSetup& setup,
-                                std::uint16_t max_size) {
-  if (setup.size == 0) return "queue_config.size_zero";
+ModelError QueueModel::refusal(const WatchedMemory& memory, const ModelQueueSetup& setup,
+                               std::uint16_t max_size) {
+  if (setup.size == 0) return {"queue_config.size_zero", 0, max_size};
   std::uint32_t power = 1;
   while (power < setup.size) power *= 2;
-  if (power != setup.size) return "queue_config.size_not_power_of_two";
-  if (setup.size > max_size) return "queue_config.size_above_max";
-  if (setup.desc % 16 != 0) return "queue_config.descriptor_table_align";
-  if (setup.avail % 2 != 0) return "queue_config.available_ring_align";
-  if (setup.used % 4 != 0) return "queue_config.used_ring_align";
+  if (power != setup.size) return {"queue_config.size_not_power_of_two", setup.size, max_size};
+  if (setup.size > max_size) return {"queue_config.size_above_max", setup.size, max_size};
+  if (setup.desc % 16 != 0) return {"queue_config.descriptor_table_align", setup.desc, 16};
+  if (setup.avail % 2 != 0) return {"queue_config.available_ring_align", setup.avail, 2};
+  if (setup.used % 4 != 0) return {"queue_config.used_ring_align", setup.used, 4};
 
   struct Area {
     std::uint64_t base, bytes;
@@ -118,16 +129,16 @@ std::string QueueModel::refusal(const WatchedMemory& memory, const ModelQueueSet
     for (int j = 0; j < i; ++j)
       if (Wide{areas[i].base} < Wide{areas[j].base} + areas[j].bytes &&
           Wide{areas[j].base} < Wide{areas[i].base} + areas[i].bytes)
-        return "queue_config.areas_overlap";
+        return {"queue_config.areas_overlap", areas[i].base, areas[j].base};
   for (const auto& area : areas) {
     bool inside = false;
     for (const auto& region : memory.regions())
       inside |= area.base >= region.base.raw() &&
                 Wide{area.base} + area.bytes <= Wide{region.base.raw()} + region.size &&
                 !(area.writable && region.read_only);
-    if (!inside) return area.range_error;
+    if (!inside) return {area.range_error, area.base, area.bytes};
   }
-  return "";
+  return {};
 }
 
 void QueueModel::activate(const WatchedMemory& memory, const ModelQueueSetup& setup) {
@@ -139,10 +150,10 @@ void QueueModel::activate(const WatchedMemory& memory, const ModelQueueSetup& se
 
 void QueueModel::reset() { *this = QueueModel(); }
 
-bool QueueModel::restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
-                         std::uint16_t max_size, bool event_index, bool indirect) {
+ModelError QueueModel::restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
+                               std::uint16_t max_size, bool event_index, bool indirect) {
   reset();
-  if (bytes.size() != 48) return false;
+  if (bytes.size() != 48) return {"queue_state.bytes", bytes.size(), 48};
   const auto field = [&](std::size_t offset, std::size_t size) {
     std::uint64_t number = 0;
     for (auto i = size; i-- > 0;)
@@ -150,31 +161,55 @@ bool QueueModel::restore(const WatchedMemory& memory, std::span<const std::byte>
     return number;
   };
   const auto flags = field(12, 2);
-  const bool ready = flags & 1, event = flags & 2, ind = flags & 4, was_broken = flags & 8,
-             known = flags & 16;
-  if (field(0, 4) != 0x51535047 || field(4, 2) != 1 || field(6, 2) != 48 || field(20, 4) != 0 ||
-      flags > 31)
-    return false;
-  if (!ready || event != event_index || ind != indirect || field(8, 2) != max_size) return false;
-  if (field(14, 2) != field(16, 2) || (!known && field(18, 2) != 0)) return false;
-  const ModelQueueSetup setup{static_cast<std::uint16_t>(field(10, 2)),
-                              field(24, 8),
-                              field(32, 8),
-                              field(40, 8),
-                              event,
-                              ind};
-  if (!refusal(memory, setup, max_size).empty()) return false;
+  const bool ready = flags & 1, was_broken = flags & 8, known = flags & 16;
+  const auto saved_max = static_cast<std::uint16_t>(field(8, 2));
+  const auto next_avail = field(14, 2), next_used = field(16, 2), signalled = field(18, 2);
+  const ModelQueueSetup setup{.size = static_cast<std::uint16_t>(field(10, 2)),
+                              .desc = field(24, 8),
+                              .avail = field(32, 8),
+                              .used = field(40, 8),
+                              .event_index = (flags & 2) != 0,
+                              .indirect = (flags & 4) != 0};
+  const StateArea areas[3] = {
+      {setup.desc, 16, "queue_state.descriptor_table", "queue_config.descriptor_table_align",
+       "queue_config.descriptor_table_range"},
+      {setup.avail, 2, "queue_state.available_ring", "queue_config.available_ring_align",
+       "queue_config.available_ring_range"},
+      {setup.used, 4, "queue_state.used_ring", "queue_config.used_ring_align",
+       "queue_config.used_ring_range"}};
+  const auto why = refusal(memory, setup, saved_max);
+
+  // What the bytes alone say.
+  if (field(0, 4) != 0x51535047) return {"queue_state.magic", field(0, 4), 0x51535047};
+  if (field(4, 2) != 1) return {"queue_state.version", field(4, 2), 1};
+  if (field(6, 2) != 48) return {"queue_state.length", field(6, 2), 48};
+  if (field(20, 4) != 0) return {"queue_state.reserved", field(20, 4)};
+  if (flags > 31) return {"queue_state.flags", flags, 31};
+  if (!known && signalled != 0) return {"queue_state.signalled_used", signalled};
+  if (!std::has_single_bit(saved_max)) return {"queue_state.max_size", saved_max, 32768};
+  if (why.name.starts_with("queue_config.size")) return {"queue_state.size", setup.size, saved_max};
+  for (const auto& area : areas)
+    if (why.name == area.misaligned) return {area.name, area.address, area.alignment};
+  if (ready && why.name == "queue_config.areas_overlap")
+    return {"queue_state.overlap", why.value, why.limit};
+  if (!ready && was_broken) return {"queue_state.flags", flags, 31 - 8};
+  if (!ready && next_avail != 0) return {"queue_state.next_avail", next_avail};
+  if (!ready && known) return {"queue_state.signalled_used", signalled};
+  if (next_avail != next_used) return {"queue_state.next_used", next_used, next_avail};
+
+  // What the queue and its memory say.
+  if (saved_max != max_size) return {"queue_state.max_size", saved_max, max_size};
+  if (setup.event_index != event_index || setup.indirect != indirect)
+    return {"queue_state.features", flags >> 1 & 3, (event_index ? 1U : 0) | (indirect ? 2U : 0)};
+  if (!ready) return {"queue_config.not_ready"};
+  for (const auto& area : areas)
+    if (why.name == area.out_of_range) return {area.name, area.address, area.alignment};
 
   activate(memory, setup);
-  next_avail_ = seen_ = next_used_ = static_cast<std::uint16_t>(field(14, 2));
-  used_since_asked_ = known ? static_cast<std::uint16_t>(next_used_ - field(18, 2)) : 0x10000;
-  if (was_broken) {
-    break_it("queue.saved_broken");
-  } else if (distance() > setup.size) {
-    reset();
-    return false;
-  }
-  return true;
+  next_avail_ = seen_ = next_used_ = static_cast<std::uint16_t>(next_avail);
+  used_since_asked_ = known ? static_cast<std::uint16_t>(next_used_ - signalled) : 0x10000;
+  if (was_broken) broken_ = {"queue.saved_broken"};
+  return {};
 }
 
 std::array<std::byte, 48> QueueModel::save(std::uint16_t max_size) const {
@@ -191,7 +226,7 @@ std::array<std::byte, 48> QueueModel::save(std::uint16_t max_size) const {
   put(8, 2, max_size);
   put(10, 2, setup_.size);
   put(12, 2,
-      1U | (setup_.event_index ? 2U : 0) | (setup_.indirect ? 4U : 0) | (broken_.empty() ? 0 : 8U) |
+      1U | (setup_.event_index ? 2U : 0) | (setup_.indirect ? 4U : 0) | (broken_.none() ? 0 : 8U) |
           (known ? 16U : 0));
   put(14, 2, next_avail_);
   put(16, 2, next_used_);
@@ -202,18 +237,14 @@ std::array<std::byte, 48> QueueModel::save(std::uint16_t max_size) const {
   return bytes;
 }
 
-std::uint16_t QueueModel::distance() const {
-  return static_cast<std::uint16_t>(ModelMemory(*memory_).number(setup_.avail + 2, 2) -
-                                    next_avail_);
-}
-
 std::optional<ModelChain> QueueModel::take() {
-  if (!active_ || !broken_.empty()) return std::nullopt;
+  if (!active_ || !broken_.none()) return std::nullopt;
   const ModelMemory memory(*memory_);
   if (next_avail_ == seen_) {
     const auto index = static_cast<std::uint16_t>(memory.number(setup_.avail + 2, 2));
-    if (static_cast<std::uint16_t>(index - next_avail_) > setup_.size) {
-      break_it("queue.avail_index");
+    const auto ahead = static_cast<std::uint16_t>(index - next_avail_);
+    if (ahead > setup_.size) {
+      broken_ = {"queue.avail_index", ahead, setup_.size};
       return std::nullopt;
     }
     seen_ = index;
@@ -222,17 +253,17 @@ std::optional<ModelChain> QueueModel::take() {
   const auto head = static_cast<std::uint16_t>(
       memory.number(setup_.avail + 4 + 2 * (next_avail_ % setup_.size), 2));
   if (head >= setup_.size) {
-    break_it("queue.head_index");
+    broken_ = {"queue.head_index", head, setup_.size};
     return std::nullopt;
   }
   if (std::ranges::count(in_flight_, head) != 0) {
-    break_it("queue.head_in_flight");
+    broken_ = {"queue.head_in_flight", head};
     return std::nullopt;
   }
   in_flight_.push_back(head);
   ++next_avail_;
   auto chain = walk(head);
-  if (!chain.fault.empty()) {
+  if (!chain.fault.none()) {
     chain.readable.clear();
     chain.writable.clear();
   }
@@ -249,12 +280,13 @@ ModelChain QueueModel::walk(std::uint16_t head) const {
   std::uint64_t total = 0;
   bool inside_indirect = false;
   bool writable_seen = false;
-  for (int visited = 0; visited < setup_.size;) {
+  const std::uint64_t longest = std::min<std::uint64_t>(setup_.size, 1024);
+  for (std::uint64_t visited = 0; visited < longest;) {
     std::uint8_t raw[16];
     // A table near the end of the address space does not go on at its beginning.
     const bool wraps = table + 16 * index < table || table + 16 * index + 15 < table;
     if (wraps || memory.read(table + 16 * index, raw) != sizeof raw) {
-      chain.fault = "chain.indirect_unmapped";
+      chain.fault = {"chain.indirect_unmapped", wraps ? table : table + 16 * index};
       return chain;
     }
     const auto field = [&](int offset, int bytes) {
@@ -268,14 +300,14 @@ ModelChain QueueModel::walk(std::uint16_t head) const {
     const auto next = field(14, 2);
     if (flags & 4) {
       if (!setup_.indirect)
-        chain.fault = "chain.indirect_not_negotiated";
+        chain.fault = {"chain.indirect_not_negotiated"};
       else if (inside_indirect)
-        chain.fault = "chain.indirect_nested";
+        chain.fault = {"chain.indirect_nested", index};
       else if (flags & 1)
-        chain.fault = "chain.indirect_with_next";
+        chain.fault = {"chain.indirect_with_next", next};
       else if (length == 0 || length % 16 != 0)
-        chain.fault = "chain.indirect_length";
-      if (!chain.fault.empty()) return chain;
+        chain.fault = {"chain.indirect_length", length, 16};
+      if (!chain.fault.none()) return chain;
       inside_indirect = true;
       table = address;
       entries = length / 16;
@@ -286,23 +318,23 @@ ModelChain QueueModel::walk(std::uint16_t head) const {
     if (flags & 2) {
       writable_seen = true;
     } else if (writable_seen) {
-      chain.fault = "chain.readable_after_writable";
+      chain.fault = {"chain.readable_after_writable", visited - 1};
       return chain;
     }
     total += length;
     if (total > 0x100000000) {
-      chain.fault = "chain.total_length";
+      chain.fault = {"chain.total_length", total, 0x100000000};
       return chain;
     }
     if (length != 0) (flags & 2 ? chain.writable : chain.readable).push_back({address, length});
     if (!(flags & 1)) return chain;
     if (next >= entries) {
-      chain.fault = "chain.next_index";
+      chain.fault = {"chain.next_index", next, entries};
       return chain;
     }
     index = next;
   }
-  chain.fault = "chain.too_long";
+  chain.fault = {"chain.too_long", longest, longest};
   return chain;
 }
 
@@ -334,7 +366,7 @@ bool QueueModel::needs_notification() {
 }
 
 bool QueueModel::enable_kicks() {
-  if (!active_ || !broken_.empty()) return false;
+  if (!active_ || !broken_.none()) return false;
   const ModelMemory memory(*memory_);
   if (setup_.event_index)
     memory.put_number(setup_.used + 4 + 8 * setup_.size, 2, next_avail_);

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "guestproof/testing/watched_memory.h"
@@ -40,6 +40,15 @@ class ModelMemory {
   const WatchedMemory* memory_;
 };
 
+/// What a model refuses: the name of the library's error, its value and its limit.
+struct ModelError {
+  std::string_view name;  // empty: nothing is wrong
+  std::uint64_t value = 0;
+  std::uint64_t limit = 0;
+
+  [[nodiscard]] bool none() const { return name.empty(); }
+};
+
 struct ModelPiece {
   std::uint64_t address = 0;
   std::uint64_t length = 0;
@@ -47,7 +56,7 @@ struct ModelPiece {
 
 struct ModelChain {
   std::uint16_t head = 0;
-  std::string fault;  // the name of the ChainError, empty for a good chain
+  ModelError fault;  // a ChainError
   std::vector<ModelPiece> readable;
   std::vector<ModelPiece> writable;
 
@@ -76,29 +85,27 @@ struct ModelQueueSetup {
 
 class QueueModel {
  public:
-  /// Why a setup cannot be activated (the name of the QueueConfigError); empty when it can.
-  [[nodiscard]] static std::string refusal(const WatchedMemory& memory,
-                                           const ModelQueueSetup& setup, std::uint16_t max_size);
+  /// Why a setup cannot be activated: a QueueConfigError.
+  [[nodiscard]] static ModelError refusal(const WatchedMemory& memory, const ModelQueueSetup& setup,
+                                          std::uint16_t max_size);
 
-  /// REQUIRES: refusal() is empty.
+  /// REQUIRES: refusal() has none.
   void activate(const WatchedMemory& memory, const ModelQueueSetup& setup);
   void reset();
   /// Starts from saved bytes (the layout in virtio/queue/state.h) when they are a valid state of a
-  /// queue with this maximum size and these features; false, and the model is inactive, when they
-  /// are not.
-  [[nodiscard]] bool restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
-                             std::uint16_t max_size, bool event_index, bool indirect);
+  /// queue with this maximum size and these features. If they are not, why: a QueueStateError or
+  /// QueueConfigError, and the model is inactive.
+  [[nodiscard]] ModelError restore(const WatchedMemory& memory, std::span<const std::byte> bytes,
+                                   std::uint16_t max_size, bool event_index, bool indirect);
 
   /// What must be saved of this queue, in the same layout. REQUIRES: active(), nothing in flight.
   [[nodiscard]] std::array<std::byte, 48> save(std::uint16_t max_size) const;
 
   [[nodiscard]] bool active() const { return active_; }
-  /// The name of the QueueError that broke the queue; empty while it works.
-  [[nodiscard]] const std::string& broken() const { return broken_; }
+  /// The QueueError that broke the queue.
+  [[nodiscard]] const ModelError& broken() const { return broken_; }
   [[nodiscard]] const ModelQueueSetup& setup() const { return setup_; }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
-  /// How far the available index is ahead of what was taken, as it stands in memory now.
-  [[nodiscard]] std::uint16_t distance() const;
 
   [[nodiscard]] std::optional<ModelChain> take();
   void give_back(const ModelChain& chain, std::uint32_t written);
@@ -108,12 +115,11 @@ class QueueModel {
 
  private:
   [[nodiscard]] ModelChain walk(std::uint16_t head) const;
-  void break_it(std::string why) { broken_ = std::move(why); }
 
   const WatchedMemory* memory_ = nullptr;
   ModelQueueSetup setup_;
   bool active_ = false;
-  std::string broken_;
+  ModelError broken_;
   std::uint16_t next_avail_ = 0;
   std::uint16_t seen_ = 0;
   std::uint16_t next_used_ = 0;

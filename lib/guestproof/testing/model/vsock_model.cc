@@ -62,18 +62,17 @@ HeaderBytes header_of(const ModelVsockPacket& packet, std::uint64_t length) {
   return bytes;
 }
 
-/// Why the first `bytes` bytes of a chain's writable part cannot all be written; empty when they
-/// can.
-std::string_view obstacle(const ModelMemory& memory, const ModelChain& chain, std::uint64_t bytes) {
+/// Why the first `bytes` bytes of a chain's writable part cannot all be written.
+ModelError obstacle(const ModelMemory& memory, const ModelChain& chain, std::uint64_t bytes) {
   for (const auto& piece : chain.writable) {
     const auto wanted = std::min(bytes, piece.length);
     const auto good = memory.reachable(piece.address, wanted, true);
     if (good < wanted)
-      return memory.reachable(piece.address + good, 1, false) == 1 ? "memory.read_only"
-                                                                   : "memory.unmapped";
+      return {memory.reachable(piece.address + good, 1, false) == 1 ? "memory.read_only"
+                                                                    : "memory.unmapped"};
     bytes -= wanted;
   }
-  return "";
+  return {};
 }
 
 }  // namespace
@@ -111,28 +110,30 @@ void VsockModel::send(ModelVsockPacket packet) {
   answer(std::move(packet));
 }
 
-std::string_view VsockModel::transmit(const ModelMemory& memory, const ModelChain& chain) {
-  if (chain.writable_bytes() != 0) return "vsock.tx_writable";
-  if (chain.readable_bytes() < kHeader) return "vsock.tx_header";
+ModelError VsockModel::transmit(const ModelMemory& memory, const ModelChain& chain) {
+  if (chain.writable_bytes() != 0) return {"vsock.tx_writable", chain.writable_bytes()};
+  if (chain.readable_bytes() < kHeader) return {"vsock.tx_header", chain.readable_bytes(), kHeader};
   HeaderBytes bytes{};
-  if (chain.read(memory, 0, bytes) != kHeader) return "memory.unmapped";
+  if (chain.read(memory, 0, bytes) != kHeader) return {"memory.unmapped"};
   auto packet = packet_of(bytes);
   const auto length = number(bytes, 24, 4);
-  if (length > limits_.tx_data) return "vsock.tx_data_limit";
-  if (kHeader + length > chain.readable_bytes()) return "vsock.tx_data_length";
+  if (length > limits_.tx_data) return {"vsock.tx_data_limit", length, limits_.tx_data};
+  if (kHeader + length > chain.readable_bytes())
+    return {"vsock.tx_data_length", length, chain.readable_bytes() - kHeader};
 
-  if (packet.src_cid >> 32 != 0) return "vsock.src_cid_reserved";
-  if (packet.dst_cid >> 32 != 0) return "vsock.dst_cid_reserved";
-  if (packet.src_cid != guest_cid_) return "vsock.src_cid";
-  if (packet.dst_cid != kHost) return "vsock.dst_cid";
+  if (packet.src_cid >> 32 != 0) return {"vsock.src_cid_reserved", packet.src_cid, 0xffffffff};
+  if (packet.dst_cid >> 32 != 0) return {"vsock.dst_cid_reserved", packet.dst_cid, 0xffffffff};
+  if (packet.src_cid != guest_cid_) return {"vsock.src_cid", packet.src_cid, guest_cid_};
+  if (packet.dst_cid != kHost) return {"vsock.dst_cid", packet.dst_cid, kHost};
   const bool good_type = type_allowed(packet.type);
   if (!good_type || packet.op < kRequest || packet.op > kCreditRequest) {
     reset_sender(packet);
-    return good_type ? "vsock.op" : "vsock.type";
+    if (!good_type) return {"vsock.type", packet.type, 2};
+    return {"vsock.op", packet.op, kCreditRequest};
   }
 
   packet.data.resize(length);
-  if (chain.read(memory, kHeader, packet.data) != length) return "memory.unmapped";
+  if (chain.read(memory, kHeader, packet.data) != length) return {"memory.unmapped"};
   take_data(packet.data);
   guest_buf_alloc_ = packet.buf_alloc;
   guest_fwd_cnt_ = packet.fwd_cnt;
@@ -152,7 +153,7 @@ std::string_view VsockModel::transmit(const ModelMemory& memory, const ModelChai
     default:
       break;
   }
-  return "";
+  return {};
 }
 
 void VsockModel::take_data(const std::vector<std::uint8_t>& data) {
@@ -193,8 +194,9 @@ void VsockModel::reset_sender(const ModelVsockPacket& sender) {
 }
 
 VsockModel::Received VsockModel::receive(const ModelMemory& memory, const ModelChain& chain) {
-  if (chain.readable_bytes() != 0) return {"vsock.rx_readable"};
-  if (chain.writable_bytes() < kHeader) return {"vsock.rx_header"};
+  if (chain.readable_bytes() != 0) return {{"vsock.rx_readable", chain.readable_bytes()}};
+  if (chain.writable_bytes() < kHeader)
+    return {{"vsock.rx_header", chain.writable_bytes(), kHeader}};
   auto& packet = answers_.front();
   // A used length has 32 bits.
   const auto room = std::min<std::uint64_t>(chain.writable_bytes(), 0xffffffff) - kHeader;
@@ -204,16 +206,16 @@ VsockModel::Received VsockModel::receive(const ModelMemory& memory, const ModelC
   if (may_cut && room == 0) length = std::min<std::uint64_t>(length, 1);
   if (length > limits_.rx_data) {
     answers_.erase(answers_.begin());
-    return {"vsock.rx_data_limit"};
+    return {{"vsock.rx_data_limit", length, limits_.rx_data}};
   }
-  if (length > room) return {"vsock.rx_data_length"};
-  if (const auto why = obstacle(memory, chain, kHeader + length); !why.empty()) return {why};
+  if (length > room) return {{"vsock.rx_data_length", length, room}};
+  if (const auto why = obstacle(memory, chain, kHeader + length); !why.none()) return {why};
 
   chain.write(memory, 0, header_of(packet, length));
   chain.write(memory, kHeader, std::span(packet.data).first(length));
   packet.data.erase(packet.data.begin(), packet.data.begin() + static_cast<std::ptrdiff_t>(length));
   if (packet.data.empty()) answers_.erase(answers_.begin());
-  return {"", static_cast<std::uint32_t>(kHeader + length)};
+  return {{}, static_cast<std::uint32_t>(kHeader + length)};
 }
 
 }  // namespace guestproof::testing

@@ -50,10 +50,10 @@ class VsockModel {
   /// The host has something to send.
   void send(ModelVsockPacket packet);
 
-  /// Takes the packet of a good tx chain. The name of the error, empty for none.
-  [[nodiscard]] std::string_view transmit(const ModelMemory& memory, const ModelChain& chain);
+  /// Takes the packet of a good tx chain.
+  [[nodiscard]] ModelError transmit(const ModelMemory& memory, const ModelChain& chain);
   struct Received {
-    std::string_view error;
+    ModelError error;
     std::uint32_t used = 0;
   };
   /// Puts the first answer into a good rx chain. REQUIRES: there is an answer.

@@ -2,8 +2,8 @@
 // collects the buffers.
 //
 // What is refused (ChainError) and what is accepted:
-// - A chain has at most Queue Size descriptors, indirect ones counted in their table (§2.7.5.3.1);
-// a loop ends there.
+// - A chain has at most Queue Size descriptors, indirect ones counted in their table (§2.7.5.3.1),
+//   and at most kMaxChainDescriptors; a loop ends there.
 // - An indirect descriptor ends the chain: with NEXT, inside another table, or not negotiated, it
 // is refused
 //   (§2.7.5.3.1). Its own WRITE flag is ignored (§2.7.5.3.2). Its table may have any alignment,
@@ -14,6 +14,7 @@
 //   buffer can still be answered in its status byte.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -24,6 +25,12 @@
 
 namespace guestproof::virtio {
 
+/// The most descriptors of one chain, whatever the queue's size. A chain that is held keeps a copy
+/// of them (16 bytes each), and a driver can make as many chains as the queue has heads: with this
+/// limit what it makes the host keep grows with the queue, not with its square: 16 MiB for a queue
+/// of 1024. It is IOV_MAX, more than one system call would take of a request, and what QEMU allows.
+inline constexpr std::uint16_t kMaxChainDescriptors = 1024;
+
 template <GuestMemory M>
 class ChainWalk {
  public:
@@ -32,6 +39,7 @@ class ChainWalk {
       : memory_(memory),
         table_(table),
         queue_size_(queue_size),
+        limit_(std::min(queue_size, kMaxChainDescriptors)),
         indirect_negotiated_(indirect_negotiated) {}
 
   /// Fills `record` from the chain that starts at `head`. REQUIRES: head < queue size.
@@ -81,7 +89,7 @@ class ChainWalk {
   /// Collects the buffers of one table from `index` on, up to the end of the chain or to an
   /// indirect descriptor.
   [[nodiscard]] bool follow(const Table& table, std::uint32_t index, ChainRecord& record) {
-    while (taken_ < queue_size_) {
+    while (taken_ < limit_) {
       VirtqDesc desc;
       if (!load(table, index, desc, record)) [[unlikely]]
         return false;
@@ -94,7 +102,7 @@ class ChainWalk {
       if (index >= table.entries) [[unlikely]]
         return refuse(record, Error(ChainError::kNextIndex, index, table.entries));
     }
-    return refuse(record, Error(ChainError::kTooLong, queue_size_, queue_size_));
+    return refuse(record, Error(ChainError::kTooLong, limit_, limit_));
   }
 
   [[nodiscard]] bool add(const VirtqDesc& desc, ChainRecord& record) {
@@ -142,6 +150,7 @@ class ChainWalk {
   const M& memory_;
   const Slice& table_;
   std::uint16_t queue_size_;
+  std::uint16_t limit_;  // descriptors of a chain
   bool indirect_negotiated_;
   bool seen_writable_ = false;
   std::uint32_t taken_ = 0;            // descriptors, an indirect one itself not counted

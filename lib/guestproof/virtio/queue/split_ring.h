@@ -82,6 +82,9 @@ class SplitRing {
     signalled_used_ = std::uint16_t{0};
     in_flight_.clear();
     in_flight_count_ = 0;
+    // The room that one driver's long chains took is not kept for the next one's.
+    for (ChainRecord* record : free_)
+      if (record->buffers.capacity() > kKeptBuffers) record->buffers = {};
   }
 
   [[nodiscard]] bool active() const { return config_.has_value(); }
@@ -103,11 +106,13 @@ class SplitRing {
       return broken_ ? refuse() : Result<ChainRecord*>(nullptr);
     const auto head = areas_.available_ring.template load<le16>(
         kAvailRingOffset + sizeof(le16) * (next_avail_ & (size_ - 1)));
-    if (!claim(head)) [[unlikely]]
+    if (!may_take(head)) [[unlikely]]
       return refuse();
-    ++next_avail_;
-    ChainRecord& record = obtain_record();
+    // Whatever throws up to here (no memory for the record or its buffers) leaves the chain to be
+    // taken again.
+    ChainRecord& record = spare_record();
     ChainWalk<M>(*memory_, areas_.descriptor_table, size_, features_.indirect).run(head, record);
+    claim(record);
     return &record;
   }
 
@@ -192,12 +197,12 @@ class SplitRing {
 
   void start(const M& memory, const QueueConfig& config, QueueFeatures features,
              const QueueAreas<M>& areas) {
+    in_flight_.assign((config.size() + 63U) / 64, 0);
     config_ = config;
     memory_ = &memory;
     features_ = features;
     areas_ = areas;
     size_ = config.size();
-    in_flight_.assign((size_ + 63) / 64, 0);
   }
 
   /// Reads the available index; true when there is a chain to take.
@@ -212,34 +217,36 @@ class SplitRing {
     return ahead != 0;
   }
 
-  /// Marks a head as in flight; breaks the queue when that cannot be.
-  [[nodiscard]] bool claim(std::uint16_t head) {
-    if (head >= size_) [[unlikely]] {
+  /// False when `head` cannot be in flight; the queue is broken then.
+  [[nodiscard]] bool may_take(std::uint16_t head) {
+    if (head >= size_) [[unlikely]]
       broken_ = Error(QueueError::kHeadIndex, head, size_);
-      return false;
-    }
-    auto& word = in_flight_[head / 64];
-    const auto bit = std::uint64_t{1} << (head % 64);
-    if ((word & bit) != 0) [[unlikely]] {
+    else if ((in_flight_[head / 64] >> (head % 64) & 1) != 0) [[unlikely]]
       broken_ = Error(QueueError::kHeadInFlight, head);
-      return false;
-    }
-    word |= bit;
-    ++in_flight_count_;
-    return true;
+    return !broken_;
   }
 
-  [[nodiscard]] ChainRecord& obtain_record() {
+  /// A record that is still among the free ones.
+  [[nodiscard]] ChainRecord& spare_record() {
     if (free_.empty()) [[unlikely]] {
+      free_.reserve(records_.size() + 1);
       records_.push_back(std::make_unique<ChainRecord>());
-      free_.reserve(records_.size());
       free_.push_back(records_.back().get());
     }
-    ChainRecord& record = *free_.back();
-    free_.pop_back();
-    record.activation = activation_;
-    return record;
+    return *free_.back();
   }
+
+  /// The spare record's chain is in flight from now on.
+  void claim(ChainRecord& record) {
+    record.activation = activation_;
+    free_.pop_back();
+    in_flight_[record.head / 64] |= std::uint64_t{1} << (record.head % 64);
+    ++in_flight_count_;
+    ++next_avail_;
+  }
+
+  // Buffers of a record that a reset leaves allocated: chains of usual length allocate nothing.
+  static constexpr std::size_t kKeptBuffers = 64;
 
   const M* memory_ = nullptr;
   QueueAreas<M> areas_;
@@ -298,15 +305,7 @@ Result<void> SplitRing<M>::restore(const M& memory, const QueueState& state, std
   next_avail_ = seen_avail_ = state.next_avail;
   next_used_ = state.next_used;
   signalled_used_ = state.signalled_used;
-  if (state.broken) {
-    broken_ = Error(QueueError::kSavedBroken);
-    return {};
-  }
-  if (const auto ahead = static_cast<std::uint16_t>(available_index() - next_avail_);
-      ahead > size_) {
-    reset();
-    return fail(QueueStateError::kIndexDistance, ahead, state.size);
-  }
+  if (state.broken) broken_ = Error(QueueError::kSavedBroken);
   return {};
 }
 

@@ -42,9 +42,6 @@ constexpr std::array kStateEntries{
     ErrorEntry{QueueStateError::kSignalledUsed, "signalled_used",
                "queue state field signalled_used is {value} and marked as unknown, or the queue is "
                "not ready"},
-    ErrorEntry{QueueStateError::kIndexDistance, "index_distance",
-               "the available index in guest memory is {value} entries ahead of queue state field "
-               "next_avail, more than {limit}"},
     ErrorEntry{QueueStateError::kFeatures, "features",
                "queue state flags say ring features {value:x}, the device negotiated {limit:x}"},
 };

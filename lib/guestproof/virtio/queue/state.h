@@ -2,9 +2,12 @@
 // byte form.
 //
 // A saved state may come from a file that somebody wrote: decode() checks every field against every
-// other, and restoring checks the rest against guest memory. Nothing invalid is repaired or cut; it
-// is refused with an error that names the field. The byte form is little-endian, `kQueueStateBytes`
-// long, and versioned:
+// other, and restoring checks that the areas are in guest memory. Nothing invalid is repaired or
+// cut; it is refused with an error that names the field. What the rings say is not part of the
+// state: the guest can write them until it is stopped, and must not be able to make its own
+// snapshot unrestorable. An available index too far ahead breaks the restored queue at the first
+// pop(), as it would have broken the saved one; the used index in memory is overwritten at the next
+// complete(). The byte form is little-endian, `kQueueStateBytes` long, and versioned:
 //
 //   offset size field                offset size field
 //   0      4    magic "GPSQ"         16     2    next_used
@@ -46,7 +49,6 @@ enum class QueueStateError : std::uint16_t {
   kNextAvail,
   kNextUsed,
   kSignalledUsed,
-  kIndexDistance,
   kFeatures,
 };
 const ErrorDomain& error_domain(QueueStateError);
