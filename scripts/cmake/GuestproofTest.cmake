@@ -1,6 +1,7 @@
-# guestproof_tests(unit) in tests/ and guestproof_tests(prop) in props/: every *_test.cc or *_prop.cc below the folder is
-# one program (tests/virtio/queue/chain_test.cc → virtio_queue_chain_test), every case in it one ctest. MAIN: a library
-# with the programs' main(), instead of GoogleTest's.
+# guestproof_tests(unit test) and guestproof_tests(replay replay) in tests/, guestproof_tests(prop prop) in props/: every
+# *_test.cc, *_replay.cc or *_prop.cc below the folder is one program (tests/virtio/queue/chain_test.cc →
+# virtio_queue_chain_test), every case in it one ctest with that label. MAIN: a library with the programs' main(), instead
+# of GoogleTest's.
 find_package(GTest REQUIRED)
 include(GoogleTest)
 

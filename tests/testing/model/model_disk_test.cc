@@ -77,6 +77,16 @@ TEST(ModelDisk, ARangeChangesAsAWholeOrNotAtAll) {
   EXPECT_NE(contents(disk), before);
 }
 
+TEST(ModelDisk, DiscardedSectorsReadAsTheyAreSetTo) {
+  ModelDisk disk;
+  EXPECT_TRUE(disk.discard(512, 512));
+  disk.discarded = std::byte{0};
+  EXPECT_TRUE(disk.discard(1024, 512));
+  const auto bytes = contents(disk);
+  EXPECT_EQ(Bytes(bytes.begin() + 512, bytes.begin() + 1024), filled(512, 0xdd));
+  EXPECT_EQ(Bytes(bytes.begin() + 1024, bytes.begin() + 1536), filled(512, 0));
+}
+
 TEST(ModelDisk, TellsApartHowASectorIsStored) {
   ModelDisk zeroed, unmapped, erased;
   EXPECT_TRUE(zeroed.write_zeroes(1024, 512, false));

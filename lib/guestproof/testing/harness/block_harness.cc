@@ -119,7 +119,8 @@ Config changed(Config config, BlockHarness::BackendKind kind, std::uint64_t valu
 
 }  // namespace
 
-BlockHarness::BlockHarness() : Harness(1) {
+BlockHarness::BlockHarness(virtio::block::Backend* other)
+    : Harness(1), device_backend_(other != nullptr ? other : &backend_) {
   turns_ = depth_.add("device:more");
   add_type("in", VIRTIO_BLK_T_IN, false);
   add_type("out", VIRTIO_BLK_T_OUT, false);
@@ -158,7 +159,7 @@ void BlockHarness::add_type(const std::string& name, std::uint32_t type, bool op
 
 void BlockHarness::configure(const Config& config) {
   config_ = config;
-  auto device = Device::create(config_, backend_);
+  auto device = Device::create(config_, *device_backend_);
   GUESTPROOF_INVARIANT(device);
   device_.emplace(std::move(*device));
   model_.setup = model_setup(config_);

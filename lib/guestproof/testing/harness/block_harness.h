@@ -62,7 +62,9 @@ class BlockHarness : public Harness {
   };
   static constexpr std::size_t kBackendKinds = 13;
 
-  BlockHarness();
+  /// On a DiskBackend. Or on another back end of ModelDisk::kBytes bytes, which no fault of a
+  /// `backend` record reaches: a derived harness resets it and compares it with model_disk().
+  explicit BlockHarness(virtio::block::Backend* other = nullptr);
 
   [[nodiscard]] std::string_view name() const override { return "block"; }
 
@@ -74,8 +76,9 @@ class BlockHarness : public Harness {
   void backend(const Record& record) override;
   void compare_outside_memory() override;
 
-  /// What the device under test stores its sectors in.
+  /// What the device under test stores its sectors in, if not in another back end.
   [[nodiscard]] DiskBackend& storage() { return backend_; }
+  [[nodiscard]] ModelDisk& model_disk() { return model_.disk; }
 
  private:
   using Config = virtio::block::Config;
@@ -98,6 +101,7 @@ class BlockHarness : public Harness {
   Config config_;
   bool reconfigured_ = false;  // config_ is not the default one
   DiskBackend backend_;
+  virtio::block::Backend* device_backend_;
   std::optional<virtio::block::Device> device_;
   BlockModel model_;
   std::vector<BlockModelAnswer> answers_;  // of the model, in this step

@@ -43,7 +43,7 @@ bool ModelDisk::flush() {
 }
 
 bool ModelDisk::discard(std::uint64_t offset, std::uint64_t length) {
-  return set(offset, length, std::byte{0xdd}, Stored::kDiscarded);
+  return set(offset, length, discarded, Stored::kDiscarded);
 }
 
 bool ModelDisk::write_zeroes(std::uint64_t offset, std::uint64_t length, bool unmap) {

@@ -41,6 +41,9 @@ class ModelDisk {
   ModelDisk();
 
   DiskFaults faults;
+  /// What discarded sectors read as: not what was there, visibly. Storage that punches a hole for a
+  /// discard is to be compared with zeroes.
+  std::byte discarded{0xdd};
 
   // REQUIRES: offset + length ≤ kBytes.
 
@@ -54,7 +57,8 @@ class ModelDisk {
 
   /// How often flush() was called since reset().
   [[nodiscard]] std::uint64_t flushes() const { return flushes_; }
-  /// Every byte different from its neighbours, no faults. Costs only what was changed.
+  /// Every byte different from its neighbours, no faults; `discarded` stays. Costs only what was
+  /// changed.
   void reset();
   /// The first sector whose bytes or whose way of being stored differ, among those that either disk
   /// changed since reset().
