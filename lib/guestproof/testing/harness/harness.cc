@@ -54,8 +54,12 @@ void cut_into(std::vector<MemoryRange>& out, GuestAddress address, std::uint32_t
 // nothing that a shorter one does not, and keeps the engine from trying it.
 constexpr std::uint64_t kWorkLimit = 50'000;
 
-constexpr std::uint64_t kLaneStride = 0x1000;
+// Where queues lie until the guest moves them. Areas lie apart, so that one that is taken for twice as
+// large as it may be does not run into the next one.
 constexpr std::uint64_t kFirstLane = 0x1000;
+constexpr std::uint64_t kLaneStride = 0x1000;
+constexpr std::uint64_t kAvailableRingPlace = 0x800;
+constexpr std::uint64_t kUsedRingPlace = 0xa00;
 
 }  // namespace
 
@@ -339,12 +343,13 @@ void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   auto& pending = lane.pending;
   pending.size = size;
   pending.desc = kFirstLane + position * kLaneStride;
-  pending.avail = pending.desc + 16ULL * size;
-  pending.used = (pending.avail + 6 + 2ULL * size + 3) / 4 * 4;
+  pending.avail = pending.desc + kAvailableRingPlace;
+  pending.used = pending.desc + kUsedRingPlace;
   pending.event_index = (flags & kQueueEventIndex) != 0;
   pending.indirect = (flags & kQueueIndirect) != 0;
-  world_.fill(GuestAddress(pending.desc), pending.used + 6 + 8ULL * size - pending.desc,
-              std::byte{0});
+  world_.fill(GuestAddress(pending.desc), 16ULL * size, std::byte{0});
+  world_.fill(GuestAddress(pending.avail), 6 + 2ULL * size, std::byte{0});
+  world_.fill(GuestAddress(pending.used), 6 + 8ULL * size, std::byte{0});
   activate(lane);
   GUESTPROOF_INVARIANT(lane.device.active());
 }
