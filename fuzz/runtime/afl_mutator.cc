@@ -1,12 +1,11 @@
 // The scenario mutator as an AFL++ custom mutator library (AFL_CUSTOM_MUTATOR_LIBRARY). It finds
 // the target's name, and so its vocabulary, in afl-fuzz's own command line: the program under test
 // is called <target>_fuzz.
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
+#include "fuzz/runtime/afl_mutator.h"
+
+#include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <string>
 #include <vector>
 
 #include "guestproof/testing/scenario/mutate.h"
@@ -21,24 +20,27 @@ struct State {
   std::vector<std::byte> out;
 };
 
-std::string target_of_this_process() {
+std::string own_command_line() {
   std::ifstream file("/proc/self/cmdline");
-  const std::string line{std::istreambuf_iterator<char>(file), {}};
-  static constexpr std::string_view kSuffix = "_fuzz";
-  for (std::size_t begin = 0; begin < line.size();) {
-    const std::string word = line.c_str() + begin;
-    begin += word.size() + 1;
-    if (!word.ends_with(kSuffix)) continue;
-    const auto name = word.substr(word.rfind('/') + 1);
-    return name.substr(0, name.size() - kSuffix.size());
-  }
-  return {};
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace
 
+std::string guestproof::fuzz::target_of(std::string_view command_line) {
+  static constexpr std::string_view kSuffix = "_fuzz";
+  while (!command_line.empty()) {
+    auto word = command_line.substr(0, command_line.find('\0'));
+    command_line.remove_prefix(std::min(word.size() + 1, command_line.size()));
+    if (!word.ends_with(kSuffix)) continue;
+    word.remove_suffix(kSuffix.size());
+    return std::string(word.substr(word.rfind('/') + 1));
+  }
+  return {};
+}
+
 extern "C" void* afl_custom_init(void*, unsigned seed) {
-  return new State{target_of_this_process(), seed, {}};
+  return new State{guestproof::fuzz::target_of(own_command_line()), seed, {}};
 }
 
 extern "C" void afl_custom_deinit(void* state) { delete static_cast<State*>(state); }

@@ -21,7 +21,7 @@ elseif(GUESTPROOF_ENGINE STREQUAL "afl")
   # Loaded into afl-fuzz itself, so it must not carry the instrumentation: its sources are compiled once more.
   set(scenario ${PROJECT_SOURCE_DIR}/lib/guestproof/testing/scenario)
   add_library(guestproof_afl_mutator MODULE ${PROJECT_SOURCE_DIR}/fuzz/runtime/afl_mutator.cc ${scenario}/mutate.cc ${scenario}/record.cc)
-  target_include_directories(guestproof_afl_mutator PRIVATE ${PROJECT_SOURCE_DIR}/lib)
+  target_include_directories(guestproof_afl_mutator PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(guestproof_afl_mutator PRIVATE guestproof_warnings)
   set_target_properties(guestproof_afl_mutator PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
 else()

@@ -1,7 +1,8 @@
 """Build and run the tests: units, properties, corpus replay, checks of the tree.
 
 Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), tool (the tree and this
-tool). Tests that run a binary of another preset's folder get that preset built first.
+tool). Tests that run a binary of another preset's folder get that preset built first. With --preset the units and
+properties of another build run, under a sanitizer, say.
 """
 
 import json
@@ -20,15 +21,17 @@ _ROUTINE = re.compile(r"\s+Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed +[\d.
 def add_arguments(parser):
     parser.add_argument("-L", "--label", metavar="REGEX", help="only tests with a label that matches")
     parser.add_argument("-R", "--regex", metavar="REGEX", help="only tests with a name that matches")
+    parser.add_argument("--preset", default="dev", metavar="NAME",
+                        help="tests of this build (default: dev); of another one the units and properties")
     parser.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="tests at the same time (default: 2)")
 
 
 def main(args) -> int:
     setup.ensure({"build", "check", "tooltest"})
-    folder = build("dev")
+    folder = build(args.preset)
     selection = _selection(args)
     tests = _select(folder, selection)
-    for preset in _other_presets(tests):
+    for preset in _other_presets(tests, args.preset):
         build(preset)
     return _run(["ctest", *selection, "-j", max(args.jobs, 1), "--output-on-failure", "--no-tests=error"], folder)
 
@@ -52,6 +55,8 @@ def _show(child: subprocess.Popen) -> None:
 
 def _selection(args) -> list[str]:
     label = ["-L", args.label] if args.label is not None else []
+    if args.preset != "dev":  # the others are the tool's and the programs' of the fuzzing presets
+        label = ["-L", "unit|prop", *label]
     regex = ["-R", args.regex] if args.regex is not None else []
     return label + regex
 
@@ -70,8 +75,8 @@ def _select(folder, selection: list[str]) -> list[dict]:
     return tests
 
 
-def _other_presets(tests: list[dict]) -> list[str]:
-    """The presets, besides dev, in whose folders the tests' commands are found."""
+def _other_presets(tests: list[dict], built: str) -> list[str]:
+    """The presets, besides the one that is built, in whose folders the tests' commands are found."""
     words = [word for test in tests for word in test.get("command", [])]
     return [preset for preset in presets()
-            if preset != "dev" and any(word.startswith(f"{BUILD / preset}{os.sep}") for word in words)]
+            if preset != built and any(word.startswith(f"{BUILD / preset}{os.sep}") for word in words)]

@@ -120,6 +120,14 @@ def test_builds_the_other_preset_for_a_test_of_its_binary(project):
     assert (project.root / "build/other/whole").exists()
 
 
+def test_runs_units_and_properties_of_another_preset(project):
+    add(project, TESTS)
+    done = project.dev("test", "--preset", "other")
+    assert "50% tests passed, 1 tests failed out of 2" in done.stdout  # not the foreign one
+    assert not (project.root / "build/dev").exists()
+    assert project.dev("test", "--preset", "other", "-L", "unit").returncode == 0
+
+
 @pytest.mark.parametrize("words", [["-L", "untis"], ["-R", "nothing"], ["-L", "unit", "-R", "bad"]])
 def test_no_match_is_an_error(project, words):
     add(project, TESTS)

@@ -54,8 +54,8 @@ void cut_into(std::vector<MemoryRange>& out, GuestAddress address, std::uint32_t
 // nothing that a shorter one does not, and keeps the engine from trying it.
 constexpr std::uint64_t kWorkLimit = 50'000;
 
-// Where queues lie until the guest moves them. Areas lie apart, so that one that is taken for twice as
-// large as it may be does not run into the next one.
+// Where queues lie until the guest moves them. Areas lie apart, so that one that is taken for twice
+// as large as it may be does not run into the next one.
 constexpr std::uint64_t kFirstLane = 0x1000;
 constexpr std::uint64_t kLaneStride = 0x1000;
 constexpr std::uint64_t kAvailableRingPlace = 0x800;

@@ -199,6 +199,7 @@ void Mutator::change(Program& program, std::size_t max_records) {
 }
 
 void Mutator::mutate(Program& program, std::size_t max_records) {
+  program.resize(std::min(program.size(), max_records));
   for (auto changes = 1 + below(4); changes != 0; --changes) change(program, max_records);
 }
 

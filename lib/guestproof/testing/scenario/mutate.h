@@ -22,7 +22,7 @@ class Mutator {
  public:
   Mutator(std::span<const Opcode> opcodes, std::uint32_t seed) : opcodes_(opcodes), random_(seed) {}
 
-  /// One to four changes. REQUIRES: max_records ≥ 1.
+  /// One to four changes; at most max_records records are left. REQUIRES: max_records ≥ 1.
   void mutate(Program& program, std::size_t max_records);
   /// Part of one program, then part of another, or one spliced into the other.
   [[nodiscard]] Program cross(const Program& a, const Program& b, std::size_t max_records);
