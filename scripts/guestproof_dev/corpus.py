@@ -19,6 +19,7 @@ from guestproof_dev.fuzz.combination import Combination, combine
 from guestproof_dev.fuzz.command import UNIT_TIMEOUT
 from guestproof_dev.fuzz.execute import Bench
 from guestproof_dev.fuzz.pool import content_name
+from guestproof_dev.fuzz.worker import INPUT_LIMIT
 
 PATIENCE = 3600.0  # seconds for one pass over one target's inputs
 _COVERAGE = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ft: (\d+)", re.MULTILINE)
@@ -137,7 +138,7 @@ class Corpus:
         return reached
 
     def _run(self, judge: Combination, words: list, what: str) -> str:
-        command = [self.binaries.fuzzer(judge), "-max_len=4096", "-print_funcs=0", f"-timeout={UNIT_TIMEOUT}",
+        command = [self.binaries.fuzzer(judge), f"-max_len={INPUT_LIMIT}", "-print_funcs=0", f"-timeout={UNIT_TIMEOUT}",
                    f"-artifact_prefix={self.folder}/", *words]
         log, code = self.bench.run(command, PATIENCE)
         if code != 0:

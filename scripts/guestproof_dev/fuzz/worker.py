@@ -19,7 +19,7 @@ from guestproof_dev.fuzz.run import Run
 GRACE = 3.0
 # What an engine calls an input that broke something: libFuzzer's names, for all.
 ARTIFACT = re.compile(r"(crash|leak|timeout|oom|slow-unit)-[0-9a-f]{40}")
-INPUT_LIMIT = 4096  # bytes; a scenario is no longer
+INPUT_LIMIT = 2048  # bytes: kMaxRecords of kRecordBytes (testing/scenario/record.h)
 
 
 @dataclass(frozen=True)
