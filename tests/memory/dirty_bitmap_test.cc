@@ -73,6 +73,15 @@ TEST(DirtyBitmapTest, IsCleanAfterTakeAndDirtyAgainAfterTheNextMark) {
   EXPECT_THAT(bitmap.take(), ElementsAre(1u));
 }
 
+TEST(DirtyBitmapTest, IsCleanAfterClearInEveryWord) {
+  DirtyBitmap bitmap(130 * kPage);
+  bitmap.mark(0, 130 * kPage);
+
+  bitmap.clear();
+
+  EXPECT_THAT(bitmap.take(), ElementsAre(0u, 0u, 0u));
+}
+
 TEST(DirtyBitmapTest, LosesNoMarkOfTwoThreadsInOneWord) {
   DirtyBitmap bitmap(64 * kPage);
   const auto mark_every_other = [&](std::size_t first) {

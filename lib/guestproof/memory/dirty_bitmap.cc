@@ -13,4 +13,9 @@ std::vector<std::uint64_t> DirtyBitmap::take() {
   return taken;
 }
 
+void DirtyBitmap::clear() {
+  for (std::size_t i = 0; i < (pages_ + 63) / 64; ++i)
+    words_[i].exchange(0, std::memory_order_acq_rel);
+}
+
 }  // namespace guestproof

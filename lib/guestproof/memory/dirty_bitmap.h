@@ -1,9 +1,9 @@
 // Which pages of a region the device has written since somebody last asked: for snapshots and live
 // migration.
 //
-// Thread-safety: mark() and take() may be called from any threads at the same time; a mark is never
-// lost, it is seen by the take() in progress or by the next one, and who sees it sees the bytes
-// that were written before it.
+// Thread-safety: all members may be called from any threads at the same time; a mark is never lost,
+// it is seen by the take() or clear() in progress or by the next one, and who sees it sees the
+// bytes that were written before it.
 #pragma once
 
 #include <atomic>
@@ -39,6 +39,8 @@ class DirtyBitmap {
 
   /// The bitmap as KVM_GET_DIRTY_LOG lays it out (bit n of word n/64), cleared in the same step.
   [[nodiscard]] std::vector<std::uint64_t> take();
+  /// Forgets all marks: for who copies every page anyway.
+  void clear();
 
  private:
   std::size_t pages_;
