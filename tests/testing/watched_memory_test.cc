@@ -152,6 +152,48 @@ TEST_F(WatchedMemoryTest, ForgetsCountsOfTheLastBytesOfTheAddressSpace) {
   EXPECT_EQ(memory.fetch_count(GuestAddress(UINT64_MAX)), 0u);
 }
 
+TEST_F(WatchedMemoryTest, FindsAWrittenPageThatIsNotMarked) {
+  ASSERT_TRUE(write_object(memory, plus(kFirst, 0x10), le32(1)));
+  const std::array written{MemoryRange{plus(kFirst, 0x20), 4}, MemoryRange{kTop, 1}};
+
+  EXPECT_EQ(memory.first_unmarked(memory.writes()), std::nullopt);
+  EXPECT_EQ(memory.first_unmarked(written), kTop);
+}
+
+TEST_F(WatchedMemoryTest, FindsTheSecondPageOfARangeAcrossABorder) {
+  ASSERT_TRUE(write_object(memory, kFirst, le32(1)));
+  const std::array written{MemoryRange{GuestAddress(kBorder.raw() - 3), 8}};
+
+  EXPECT_EQ(memory.first_unmarked(written), kBorder);
+}
+
+// What a system call may write counts as written, and is marked when it has been.
+TEST_F(WatchedMemoryTest, MarksWhatASystemCallWroteAfterIt) {
+  const auto slice = memory.find(kFirst, 8, Access::kWrite).value();
+  static_cast<void>(slice.io_target());
+  EXPECT_EQ(memory.first_unmarked(memory.writes()), kFirst);
+
+  slice.written_by_io();
+
+  EXPECT_EQ(memory.first_unmarked(memory.writes()), std::nullopt);
+}
+
+TEST_F(WatchedMemoryTest, FindsAMarkThatNoWriteAccountsFor) {
+  const auto slice = memory.find(kBorder, 8, Access::kWrite).value();
+  slice.store(0, le32(1));
+  EXPECT_EQ(memory.first_marked_unwritten(), std::nullopt);
+  memory.clear_log();
+
+  slice.written_by_io();
+
+  EXPECT_EQ(memory.first_marked_unwritten(), kBorder);
+}
+
+TEST_F(WatchedMemoryTest, GuestMarksNoPage) {
+  guest_write(kFirst, 7);
+  EXPECT_EQ(memory.first_marked_unwritten(), std::nullopt);
+}
+
 TEST_F(WatchedMemoryTest, GuestIsNeitherCountedNorLogged) {
   guest_write(kFirst, 7);
 

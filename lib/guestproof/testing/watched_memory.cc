@@ -65,6 +65,7 @@ WatchedMemory::WatchedMemory(std::span<const RegionSpec> regions)
     region.size = spec.size;
     region.read_only = spec.read_only;
     region.host = mapped->host();
+    region.dirty = mapped->dirty();
     region.counts.resize(spec.size);
     region.touched.resize((spec.size / kBlock + 63) / 64);
     state_->regions.push_back(std::move(region));
@@ -123,6 +124,34 @@ void WatchedMemory::clear_log() const {
   }
   state_->fetches.clear();
   state_->writes.clear();
+  for (const auto& region : state_->regions) region.dirty->clear();
+}
+
+std::optional<GuestAddress> WatchedMemory::first_unmarked(
+    std::span<const MemoryRange> written) const {
+  for (const auto& range : written)
+    for (const auto& region : state_->regions) {
+      const auto part = part_within(range, region.base, region.size);
+      if (part.length == 0) continue;
+      const auto last = (part.offset + part.length - 1) / DirtyBitmap::kPageSize;
+      for (auto page = part.offset / DirtyBitmap::kPageSize; page <= last; ++page)
+        if (!region.dirty->is_dirty(page))
+          return GuestAddress(region.base + page * DirtyBitmap::kPageSize);
+    }
+  return std::nullopt;
+}
+
+std::optional<GuestAddress> WatchedMemory::first_marked_unwritten() const {
+  for (const auto& region : state_->regions)
+    for (std::size_t page = 0; page < region.dirty->pages(); ++page) {
+      if (!region.dirty->is_dirty(page)) continue;
+      const auto base = region.base + page * DirtyBitmap::kPageSize;
+      const auto touches = [&](const MemoryRange& range) {
+        return part_within(range, base, DirtyBitmap::kPageSize).length != 0;
+      };
+      if (std::ranges::none_of(state_->writes, touches)) return GuestAddress(base);
+    }
+  return std::nullopt;
 }
 
 void WatchedMemory::reset() const {

@@ -1,7 +1,8 @@
 // A watch over MappedMemory, the memory of production: it counts how often the device fetches every
 // byte, records where it writes, and changes a byte at the moment the device fetches it the n-th
 // time (a *race*: what another processor of a hostile guest does between check and use). Then the
-// mapped memory does the access; what it finds is compared with a naive search.
+// mapped memory does the access; what it finds is compared with a naive search, and what it marks
+// dirty can be compared with what was written.
 //
 // An access past a region faults, since MappedMemory guards it. The guest's own accesses go through
 // guest(), which neither counts nor records, and marks no page dirty.
@@ -60,7 +61,14 @@ class WatchedMemory {
   /// joined.
   [[nodiscard]] std::span<const MemoryRange> fetches() const { return state_->fetches; }
   [[nodiscard]] std::span<const MemoryRange> writes() const { return state_->writes; }
+  /// Forgets them, and the dirty pages.
   void clear_log() const;
+
+  /// The first page of `written` that is not marked dirty: a migration would lose it.
+  [[nodiscard]] std::optional<GuestAddress> first_unmarked(
+      std::span<const MemoryRange> written) const;
+  /// The first page that is marked dirty and that no write of writes() touches.
+  [[nodiscard]] std::optional<GuestAddress> first_marked_unwritten() const;
 
   /// After `limit` more accesses of the device `exceeded` is called, once; it may throw. Bounds a
   /// device that spins.
@@ -90,6 +98,7 @@ class WatchedMemory {
     std::size_t size = 0;
     bool read_only = false;
     std::byte* host = nullptr;
+    DirtyBitmap* dirty = nullptr;
     std::vector<std::uint8_t> counts;
     std::vector<std::uint64_t> touched;  // one bit per block
   };

@@ -69,6 +69,19 @@ std::uint32_t answer(const WatchedChain& chain, std::uint32_t sum) {
   return written;
 }
 
+/// The same, written by a system call that the device speaks of or keeps to itself.
+std::uint32_t answer_by_io(const WatchedChain& chain, std::uint32_t sum, bool tell) {
+  auto writer = chain.writer();
+  std::uint32_t written = 0;
+  EXPECT_TRUE(writer.visit_slices(writer.remaining(), [&](const WatchedMemory::Slice& slice) {
+    const auto target = slice.io_target();
+    for (auto& byte : std::span(static_cast<std::byte*>(target.iov_base), target.iov_len))
+      byte = echo_byte(sum, written++);
+    if (tell) slice.written_by_io();
+  }));
+  return written;
+}
+
 std::string verdict(Serve serve,
                     std::string_view text = "request value=0x0102030405060708 length=20\nkick\n") {
   FaultyHarness harness(std::move(serve));
@@ -170,6 +183,25 @@ TEST(Oracle, ModelAgreementBitesAWrongAnswer) {
 TEST(Oracle, ModelAgreementBitesAWrongUsedLength) {
   EXPECT_EQ(verdict([](auto&, auto& chain) {
               EXPECT_TRUE(chain.complete(answer(chain, sum_of(chain)) - 1));
+            }),
+            kModelAgreement);
+}
+
+TEST(Oracle, ModelAgreementBitesAPageThatIsNotMarkedDirty) {
+  const auto serve = [](bool tell) {
+    return [tell](auto&, auto& chain) {
+      EXPECT_TRUE(chain.complete(answer_by_io(chain, sum_of(chain), tell)));
+    };
+  };
+  EXPECT_EQ(verdict(serve(true)), "none");
+  EXPECT_EQ(verdict(serve(false)), kModelAgreement);
+}
+
+TEST(Oracle, ModelAgreementBitesADirtyPageThatWasOnlyRead) {
+  EXPECT_EQ(verdict([](auto& queue, auto& chain) {
+              const auto read = chain.readable().front();
+              queue.memory().find(read.address, read.length, Access::kRead)->written_by_io();
+              EXPECT_TRUE(chain.complete(answer(chain, sum_of(chain))));
             }),
             kModelAgreement);
 }

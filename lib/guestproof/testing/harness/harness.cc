@@ -593,10 +593,23 @@ void Harness::check_agreement() {
   compare_outside_memory();
 }
 
+void Harness::check_dirty_pages() const {
+  const auto& device = world_.device();
+  // What the model wrote, not what the device could have: a transfer that failed leaves its target
+  // as it was.
+  if (const auto page = device.first_unmarked(world_.model().writes()))
+    violated(kModelAgreement, "the page at " + hex(page->raw()) +
+                                  " was written and is not marked dirty, a migration loses it");
+  if (const auto page = device.first_marked_unwritten())
+    violated(kModelAgreement, "the page at " + hex(page->raw()) +
+                                  " is marked dirty, the device wrote nothing there");
+}
+
 void Harness::check_oracles() {
   check_confinement();
   check_fetches();
   check_agreement();
+  check_dirty_pages();
 }
 
 }  // namespace guestproof::testing

@@ -10,7 +10,7 @@
 //   chains it held;
 // - liveness: the steps of one turn are bounded, a kick is served in as many turns as it takes, and
 //   every chain taken was given back or the queue is broken;
-// - model-agreement: memory, queue state and notifications are what the model says;
+// - model-agreement: memory, dirty pages, queue state and notifications are what the model says;
 // - round-trip: saved state decodes to what was saved, and the device goes on from it.
 //
 // Thread-safety: none; a harness is used for many programs one after the other.
@@ -205,6 +205,7 @@ class Harness {
   void check_fetches();
   void check_confinement() const;
   void check_agreement();
+  void check_dirty_pages() const;
   [[nodiscard]] bool permitted(const MemoryRange& range) const;
 
   World world_;
