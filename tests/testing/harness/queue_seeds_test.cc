@@ -158,6 +158,12 @@ constexpr Seed kQueueSeeds[] = {
         area which=used address=top+0
         activate index=64 flags=event_index
         request)"},
+    // Each page has only one kind of write in it: a mark that is missing has no other to hide
+    // behind.
+    {"used_ring_across_pages", "guest:activate", R"(
+        area which=used address=high+0xffc
+        activate flags=event_index
+        request)"},
     {"size_zero", "error:queue_config.size_zero", "activate flags=no_entries"},
     {"size_not_power_of_two", "error:queue_config.size_not_power_of_two", "activate index=3"},
     {"size_above_max", "error:queue_config.size_above_max", "activate index=128"},
