@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+#include <functional>
 #include <optional>
 
 #include "queue_fixture.h"
@@ -172,15 +174,62 @@ TEST_F(ChainTest, HeldOverAReactivationDoesNotReturnItsNamesake) {
   EXPECT_TRUE(new_chain.complete(4));
 }
 
-TEST_F(ChainTest, HeldOverAResetCanStillBeLookedAt) {
-  ASSERT_TRUE(write_object(guest, kData, le32(7)));
-  driver.add_chain({{kData, 4}});
+// A device that held a chain over a reset wrote into memory that the driver had back.
+TEST_F(ChainTest, HeldOverAResetHasNoBytes) {
+  driver.add_chain({{kData, 4}, {kBorder, 4, true}});
   const auto chain = take();
+  EXPECT_FALSE(chain.stale());
 
   queue.reset();
+  memory.clear_log();
 
-  EXPECT_EQ(chain.readable_bytes(), 4u);
-  EXPECT_EQ(chain.reader().read_object<le32>().value(), 7u);
+  EXPECT_TRUE(chain.stale());
+  EXPECT_EQ(chain.fault(), Error(QueueError::kStaleChain, 0));
+  EXPECT_TRUE(chain.readable().empty());
+  EXPECT_TRUE(chain.writable().empty());
+  EXPECT_EQ(chain.reader().read_object<std::uint8_t>().error(), Error(ChainError::kReadPastEnd, 1));
+  EXPECT_EQ(chain.writer().write_object(std::uint8_t{1}).error(),
+            Error(ChainError::kWritePastEnd, 1));
+  EXPECT_TRUE(memory.fetches().empty());
+  EXPECT_TRUE(memory.writes().empty());
+}
+
+TEST_F(ChainTest, IsStaleHoweverItsQueueWasReset) {
+  const auto state = queue.save().value();
+  const auto config = layout.config(256);
+  const std::array<std::function<bool()>, 3> ways{
+      [&] { return queue.activate(memory, config, {}).has_value(); },
+      [&] { return !queue.activate(memory, QueueConfig::create(kSize).value(), {}); },
+      [&] { return queue.restore(memory, state, 256, {}).has_value(); }};
+  for (const auto& reset : ways) {
+    activate({});
+    driver.set_available_index(0);
+    driver.add_chain({{kData, 4, true}});
+    const auto chain = take();
+    EXPECT_TRUE(reset());
+    EXPECT_TRUE(chain.stale());
+    EXPECT_EQ(chain.writable_bytes(), 0u);
+  }
+}
+
+TEST_F(ChainTest, TakenAfterAResetIsNotStale) {
+  driver.add_chain({{kData, 4, true}});
+  serve_one();
+  activate({});
+  driver.set_available_index(0);
+  driver.add_chain({{kData, 4, true}});
+  const auto chain = take();
+  EXPECT_FALSE(chain.stale());
+  EXPECT_EQ(chain.writable_bytes(), 4u);
+}
+
+TEST_F(ChainTest, MalformedAndHeldOverAResetIsStale) {
+  driver.write_descriptor(0, kData, 4, VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, 0);
+  driver.publish(0);
+  auto chain = take();
+  queue.reset();
+  EXPECT_TRUE(chain.stale());
+  EXPECT_EQ(chain.complete(0).error(), QueueError::kStaleChain);
 }
 
 TEST_F(ChainTest, RecordsAreRecycled) {

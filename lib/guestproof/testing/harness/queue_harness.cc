@@ -117,15 +117,13 @@ void QueueHarness::complete(const Record& record) {
   if ((record.index & 0x8000) != 0) return drop(position);
   Held& held = held_[position];
   const std::uint32_t written = record.length;
-  const bool stale = held.activation != held.lane->activations;
+  const bool stale = look_again(held);
   const bool fits = written <= held.model.writable_bytes();
   ModelError refusal;
   if (stale)
-    refusal = {"queue.stale_chain", held.model.head};
+    refusal = held.model.fault;
   else if (!fits)
     refusal = {"queue.used_length", written, held.model.writable_bytes()};
-  // What was learned of a chain does not change while it is held.
-  compare_chain(held.device, held.model);
   step(
       [&] {
         const auto done = held.device.complete(written);
@@ -140,10 +138,20 @@ void QueueHarness::complete(const Record& record) {
   if (stale || fits) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(position));
 }
 
+bool QueueHarness::look_again(Held& held) {
+  const bool stale = held.activation != held.lane->activations;
+  if (stale) {
+    held.model.fault = {"queue.stale_chain", held.model.head};
+    held.model.readable.clear();
+    held.model.writable.clear();
+  }
+  compare_chain(held.device, held.model);
+  return stale;
+}
+
 void QueueHarness::drop(std::size_t position) {
   Held& held = held_[position];
-  const bool stale = held.activation != held.lane->activations;
-  compare_chain(held.device, held.model);
+  const bool stale = look_again(held);
   step([&] { const auto gone = std::move(held.device); },
        [&] {
          if (!stale) held.lane->model.give_back(held.model, 0);

@@ -42,7 +42,9 @@ class QueueHarness : public Harness {
     Lane* lane;
     std::uint32_t activation;
   };
-  void finish(Held& held, std::uint32_t written);
+  /// What was learned of a chain does not change while it is held, unless a reset takes it back:
+  /// then it has no bytes. True when it is stale.
+  bool look_again(Held& held);
   void drop(std::size_t position);
   std::uint32_t model_answer(const ModelChain& chain) const;
 

@@ -5,6 +5,10 @@
 // the driver: it has no bytes to read or write, and fault() says what was wrong. Dropping a Chain
 // returns it with length 0; it cannot leak.
 //
+// A reset of the queue takes back the chains that are held: they become stale. The driver owns
+// their memory again, so a stale chain, like a malformed one, has no bytes to read or write, and
+// its fault() is QueueError::kStaleChain; a device that looks at fault() first does nothing for it.
+//
 // Thread-safety: a Chain has one owner at a time; whether complete() may be called from another
 // thread than pop() depends on the queue it came from (SplitQueue: no, SharedQueue: yes).
 #pragma once
@@ -29,8 +33,20 @@ struct ChainRecord {
   std::uint64_t readable_bytes = 0;
   std::uint64_t writable_bytes = 0;
   std::optional<Error> fault;
-  std::uint64_t activation = 0;  // of the queue, when the chain was taken
   std::uint16_t head = 0;
+
+  /// No bytes; their room is kept.
+  void clear() {
+    buffers.clear();
+    readable_count = 0;
+    readable_bytes = writable_bytes = 0;
+  }
+  /// The queue was reset: the chain is the driver's again.
+  void revoke() {
+    clear();
+    fault.emplace(QueueError::kStaleChain, head);
+  }
+  [[nodiscard]] bool stale() const { return fault == QueueError::kStaleChain; }
 };
 
 template <class Queue>
@@ -52,11 +68,14 @@ class [[nodiscard]] Chain {
   ~Chain() { abandon(); }
 
   // REQUIRES for all below: complete() has not succeeded on this chain, nor taken it as stale.
-  // Readers and writers are used no longer than that either: the record is recycled.
+  // Readers and writers are used no longer than that either, nor over a reset: the record is
+  // recycled, and those made before would still work on the driver's memory.
 
   [[nodiscard]] std::uint16_t head() const { return record_->head; }
-  /// Why the chain is malformed; nothing for a good one.
+  /// Why the chain is malformed or stale; nothing for a good one.
   [[nodiscard]] const std::optional<Error>& fault() const { return record_->fault; }
+  /// Whether the queue was reset since the chain was taken.
+  [[nodiscard]] bool stale() const { return record_->stale(); }
   [[nodiscard]] std::uint64_t readable_bytes() const { return record_->readable_bytes; }
   [[nodiscard]] std::uint64_t writable_bytes() const { return record_->writable_bytes; }
   [[nodiscard]] std::span<const Buffer> readable() const {

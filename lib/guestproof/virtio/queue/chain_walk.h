@@ -46,9 +46,9 @@ class ChainWalk {
   void run(std::uint16_t head, ChainRecord& record) {
     record.head = head;
     record.fault.reset();
-    clear(record);
+    record.clear();
     if (!collect(head, record)) [[unlikely]]
-      clear(record);
+      record.clear();
   }
 
  private:
@@ -61,13 +61,6 @@ class ChainWalk {
     GuestAddress base;
     std::uint32_t entries;
   };
-
-  static void clear(ChainRecord& record) {
-    record.buffers.clear();
-    record.readable_count = 0;
-    record.readable_bytes = 0;
-    record.writable_bytes = 0;
-  }
 
   // Each of the following is false when the chain is malformed; record.fault then says why.
 

@@ -3,7 +3,9 @@
 //
 // Thread-safety: every member, and complete() on its chains, may be called from any thread.
 // reset(), remap() and activate() from another thread than the device's need the device to be
-// quiescent: a Reader or Writer that is in use at that moment would still use the old memory map.
+// quiescent: a chain must not be looked at while a reset takes its bytes away, and a Reader or
+// Writer that is in use at that moment would still use the old memory map, and memory that is the
+// driver's again.
 // Specification: virtio 1.3 §2.7.
 #pragma once
 

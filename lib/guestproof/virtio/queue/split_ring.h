@@ -72,16 +72,17 @@ class SplitRing {
     return {};
   }
 
-  /// Forgets everything. Chains still held become stale: completing them touches nothing.
+  /// Forgets everything. Chains still held become stale: they have no bytes any more, and
+  /// completing them touches nothing.
   void reset() {
-    ++activation_;
     config_.reset();
-    areas_ = {};  // memory_ stays: a stale chain may still be read
+    areas_ = {};  // memory_ stays: a stale chain still makes readers, empty ones
     broken_.reset();
     size_ = next_avail_ = seen_avail_ = next_used_ = 0;
     signalled_used_ = std::uint16_t{0};
     in_flight_.clear();
     in_flight_count_ = 0;
+    for (const auto& record : records_) record->revoke();
     // The room that one driver's long chains took is not kept for the next one's.
     for (ChainRecord* record : free_)
       if (record->buffers.capacity() > kKeptBuffers) record->buffers = {};
@@ -119,7 +120,7 @@ class SplitRing {
   /// Publishes a used element. Errors: kUsedLength (the record is still the caller's), kStaleChain
   /// (it is not).
   [[nodiscard]] Result<void> finish(ChainRecord& record, std::uint32_t written) {
-    if (record.activation != activation_) {
+    if (record.stale()) [[unlikely]] {
       const auto head = record.head;
       free_.push_back(&record);
       return fail(QueueError::kStaleChain, head);
@@ -238,7 +239,6 @@ class SplitRing {
 
   /// The spare record's chain is in flight from now on.
   void claim(ChainRecord& record) {
-    record.activation = activation_;
     free_.pop_back();
     in_flight_[record.head / 64] |= std::uint64_t{1} << (record.head % 64);
     ++in_flight_count_;
@@ -257,8 +257,6 @@ class SplitRing {
   std::optional<std::uint16_t> signalled_used_ = std::uint16_t{0};
   QueueFeatures features_;
   std::uint32_t in_flight_count_ = 0;
-  // Counts resets. So wide that a chain that is held for ever cannot see its number come again.
-  std::uint64_t activation_ = 0;
   std::vector<std::uint64_t> in_flight_;  // one bit per head
   std::vector<ChainRecord*> free_;
   std::vector<std::unique_ptr<ChainRecord>> records_;

@@ -76,6 +76,16 @@ class PacketTest : public ::testing::Test {
   Queue queue;
 };
 
+TEST_F(PacketTest, AChainThatAResetTookBackHasNone) {
+  const auto tx = pop_with(rw(0), {{kPacket, kHeader, false}});
+  const auto rx = pop({{kPacket, kHeader, true}});
+  queue.reset();
+  memory.clear_log();
+  EXPECT_EQ(TxPacket<WatchedMemory>::parse(tx).error(), QueueError::kStaleChain);
+  EXPECT_EQ(RxPacket<WatchedMemory>::open(rx).error(), QueueError::kStaleChain);
+  EXPECT_TRUE(memory.fetches().empty());
+}
+
 class TxPacketTest : public PacketTest {
  protected:
   using Tx = TxPacket<WatchedMemory>;

@@ -62,7 +62,7 @@ class Device {
   [[nodiscard]] const Config& config() const { return config_; }
 
   /// Serves one chain and returns it. A request that fails is not an error here: the outcome has
-  /// its error. Errors: QueueError::kStaleChain (reset took the chain back meanwhile).
+  /// its error. Errors: QueueError::kStaleChain (reset took the chain back, nothing was done).
   template <class Queue>
   [[nodiscard]] Result<Outcome> serve(Chain<Queue> chain);
 

@@ -10,7 +10,7 @@
 // The checks, in this order; the first one that fails decides, what follows is not looked at.
 //
 // A. No place to answer: parse() fails, nothing is executed, the chain is returned with length 0.
-//    1. the chain is malformed                          its ChainError
+//    1. the chain is malformed, or stale                its fault(): ChainError, kStaleChain
 //    2. W = 0                                           kNoStatus(R, 0)
 //    3. the status byte is not writable guest memory    MemoryError
 //

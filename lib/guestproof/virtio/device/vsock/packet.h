@@ -7,7 +7,8 @@
 // 0 always, an rx chain with what write() returned, or 0 after an error. Not here: what the header
 // says (header.h), connections, credit.
 //
-// Thread-safety: values for one thread; valid as long as the chain is held.
+// Thread-safety: values for one thread; valid as long as the chain is held and its queue is not
+// reset.
 // Specification: virtio 1.3 §5.10.6 and §5.10.6.4.
 #pragma once
 
@@ -32,7 +33,7 @@ template <GuestMemory M>
 class TxPacket {
  public:
   /// The packet in a chain of the tx queue. The first of these that applies is the error:
-  ///   1. the chain's fault() (ChainError)
+  ///   1. the chain's fault() (ChainError, QueueError::kStaleChain)
   ///   2. kTxWritable    the chain has device-writable bytes (§5.10.6.4: read-only)
   ///   3. kTxHeader      fewer than 44 device-readable bytes
   ///   4. a MemoryError  the header is not in guest memory
@@ -72,7 +73,7 @@ class RxPacket {
  public:
   /// The room for a packet in a chain of the rx queue. The first of these that applies is the
   /// error:
-  ///   1. the chain's fault() (ChainError)
+  ///   1. the chain's fault() (ChainError, QueueError::kStaleChain)
   ///   2. kRxReadable  the chain has device-readable bytes (§5.10.6.4: write-only)
   ///   3. kRxHeader    fewer than 44 device-writable bytes
   template <class Queue>
