@@ -69,6 +69,26 @@ TEST_F(WatchedMemoryTest, CountsTheFetchesOfEveryByte) {
   EXPECT_EQ(memory.fetch_count(plus(kFirst, 5)), 0u);
 }
 
+TEST_F(WatchedMemoryTest, KnowsWhatItGaveForSystemCalls) {
+  const auto a = memory.find(kFirst, 16, Access::kWrite).value().io_source();
+  const auto b = memory.find(plus(kFirst, 0x100), 16, Access::kWrite).value().io_source();
+  auto part = b;
+  part.iov_base = static_cast<std::byte*>(b.iov_base) + 15;
+  part.iov_len = 1;
+  EXPECT_EQ(memory.first_not_given(std::array{a, b, part, a}, Access::kRead), std::nullopt);
+  EXPECT_EQ(memory.first_not_given(std::array{a, b}, Access::kWrite), 0u);
+  part.iov_len = 2;
+  EXPECT_EQ(memory.first_not_given(std::array{a, b, part, a}, Access::kRead), 2u);
+
+  memory.clear_log();
+  EXPECT_EQ(memory.first_not_given(std::array{a}, Access::kRead), 0u);
+}
+
+TEST_F(WatchedMemoryTest, DoesNotTakeTheGuestsSlicesForTheDevices) {
+  const auto part = memory.guest().find(kFirst, 16, Access::kWrite).value().io_target();
+  EXPECT_EQ(memory.first_not_given(std::array{part}, Access::kWrite), 0u);
+}
+
 TEST_F(WatchedMemoryTest, CountsEveryKindOfFetch) {
   const auto slice = memory.find(kFirst, 16, Access::kRead).value();
   std::array<std::byte, 16> out;

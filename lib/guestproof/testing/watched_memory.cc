@@ -34,6 +34,12 @@ Part part_within(const MemoryRange& range, std::uint64_t base, std::uint64_t siz
   return {offset, std::min(range.length - skipped, size - offset)};
 }
 
+bool lies_in(const ::iovec& part, const ::iovec& whole) {
+  const auto offset = reinterpret_cast<std::uintptr_t>(part.iov_base) -
+                      reinterpret_cast<std::uintptr_t>(whole.iov_base);
+  return range_within<std::uint64_t>(offset, part.iov_len, whole.iov_len);
+}
+
 /// Calls `visit(position)` for the bits that are set in either, in order, until it returns false.
 template <class Visit>
 void for_each_bit(const std::vector<std::uint64_t>& words, const std::vector<std::uint64_t>& others,
@@ -124,7 +130,25 @@ void WatchedMemory::clear_log() const {
   }
   state_->fetches.clear();
   state_->writes.clear();
+  state_->sources.clear();
+  state_->targets.clear();
   for (const auto& region : state_->regions) region.dirty->clear();
+}
+
+std::optional<std::size_t> WatchedMemory::first_not_given(std::span<const ::iovec> parts,
+                                                          Access access) const {
+  const auto& given = access == Access::kRead ? state_->sources : state_->targets;
+  auto found = given.begin();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto holds_part = [&](const ::iovec& range) { return lies_in(parts[i], range); };
+    // Parts mostly come in the order in which they were given.
+    const auto previous = found;
+    found = std::find_if(previous, given.end(), holds_part);
+    if (found != given.end()) continue;
+    found = std::find_if(given.begin(), previous, holds_part);
+    if (found == previous) return i;
+  }
+  return std::nullopt;
 }
 
 std::optional<GuestAddress> WatchedMemory::first_unmarked(
@@ -241,6 +265,12 @@ void WatchedMemory::on_write(Region& region, std::size_t offset, std::size_t len
 void WatchedMemory::Slice::fetch(std::size_t offset, std::size_t length) const {
   GUESTPROOF_INVARIANT(range_within(offset, length, size()));
   if (watched_ && length != 0) memory_->on_fetch(*region_, offset_ + offset, length);
+}
+
+::iovec WatchedMemory::Slice::given(Access access, const ::iovec& part) const {
+  if (watched_ && part.iov_len != 0)
+    (access == Access::kRead ? memory_->state_->sources : memory_->state_->targets).push_back(part);
+  return part;
 }
 
 void WatchedMemory::Slice::change(std::size_t offset, std::size_t length) const {

@@ -61,7 +61,12 @@ class WatchedMemory {
   /// joined.
   [[nodiscard]] std::span<const MemoryRange> fetches() const { return state_->fetches; }
   [[nodiscard]] std::span<const MemoryRange> writes() const { return state_->writes; }
-  /// Forgets them, and the dirty pages.
+  /// The first of `parts` that lies in no range that a slice's io_source() (Access::kRead) or
+  /// io_target() (kWrite) gave the device since clear_log(): not the guest's memory, not all of it,
+  /// or meant for the other direction.
+  [[nodiscard]] std::optional<std::size_t> first_not_given(std::span<const ::iovec> parts,
+                                                           Access access) const;
+  /// Forgets all of that, and the dirty pages.
   void clear_log() const;
 
   /// The first page of `written` that is not marked dirty: a migration would lose it.
@@ -115,6 +120,8 @@ class WatchedMemory {
     std::vector<ArmedRace> races;
     std::vector<MemoryRange> fetches;
     std::vector<MemoryRange> writes;
+    std::vector<::iovec> sources;  // given to the device
+    std::vector<::iovec> targets;
     std::uint64_t steps_left = UINT64_MAX;
     std::uint64_t work = 0;
     void (*exceeded)() = nullptr;
@@ -177,12 +184,12 @@ class WatchedMemory::Slice {
   }
   [[nodiscard]] ::iovec io_source() const {
     fetch(0, size());
-    return mapped_.io_source();
+    return given(Access::kRead, mapped_.io_source());
   }
   /// Counts as written at once: the system call may write all of it.
   [[nodiscard]] ::iovec io_target() const {
     change(0, size());
-    return mapped_.io_target();
+    return given(Access::kWrite, mapped_.io_target());
   }
   void written_by_io() const { mapped_.written_by_io(); }
 
@@ -195,6 +202,7 @@ class WatchedMemory::Slice {
   /// What there is to note before an access.
   void fetch(std::size_t offset, std::size_t length) const;
   void change(std::size_t offset, std::size_t length) const;
+  [[nodiscard]] ::iovec given(Access access, const ::iovec& part) const;
 
   const WatchedMemory* memory_ = nullptr;
   Region* region_ = nullptr;

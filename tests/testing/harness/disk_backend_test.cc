@@ -15,25 +15,43 @@ using Bytes = std::vector<std::byte>;
 
 class DiskBackendTest : public ::testing::Test {
  protected:
-  static ::iovec part(Bytes& bytes) { return {bytes.data(), bytes.size()}; }
+  static constexpr GuestAddress kFirst{0x100};
+  static constexpr GuestAddress kSecond{0x800};
 
-  DiskBackend backend;
-  Bytes first = Bytes(100), second = Bytes(412);
-  std::array<::iovec, 2> parts{part(first), part(second)};
+  /// 100 bytes at kFirst and 412 at kSecond, given to the device in both directions.
+  DiskBackendTest() {
+    const auto first = slice(kFirst, 100), second = slice(kSecond, 412);
+    parts = {first.io_source(), second.io_source()};
+    static_cast<void>(first.io_target());
+    static_cast<void>(second.io_target());
+  }
+
+  WatchedMemory::Slice slice(GuestAddress address, std::uint64_t length) {
+    return memory.find(address, length, Access::kWrite).value();
+  }
+  Bytes bytes(GuestAddress address, std::size_t length) {
+    Bytes out(length);
+    EXPECT_TRUE(read_bytes(memory.guest(), address, out));
+    return out;
+  }
+
+  static constexpr WatchedMemory::RegionSpec kRegions[] = {{GuestAddress(0), 0x1000}};
+  WatchedMemory memory{kRegions};
+  DiskBackend backend{memory};
+  std::array<::iovec, 2> parts;
 };
 
 TEST_F(DiskBackendTest, MovesAllPartsInOrder) {
   EXPECT_EQ(backend.read_at(parts, 512), 512u);
   Bytes expected(512);
   backend.disk.read(512, expected);
-  first.insert(first.end(), second.begin(), second.end());
-  EXPECT_EQ(first, expected);
+  EXPECT_EQ(bytes(kFirst, 100), Bytes(expected.begin(), expected.begin() + 100));
+  EXPECT_EQ(bytes(kSecond, 412), Bytes(expected.begin() + 100, expected.end()));
 }
 
 TEST_F(DiskBackendTest, MovesAtMostItsLimit) {
   backend.transfer_limit = 101;
-  second[0] = std::byte{7};
-  second[1] = std::byte{8};
+  ASSERT_TRUE(write_object(memory.guest(), kSecond, le16(0x0807)));
   EXPECT_EQ(backend.write_at(parts, 0), 101u);
   Bytes stored(102);
   backend.disk.read(0, stored);
@@ -70,6 +88,39 @@ TEST_F(DiskBackendTest, NamesTheCallThatFailed) {
   EXPECT_EQ(backend.discard(0, 512).error(), SystemError::kAllocate);
   EXPECT_EQ(backend.write_zeroes(0, 512, true).error(), SystemError::kAllocate);
   EXPECT_EQ(backend.secure_erase(0, 512).error(), SystemError::kAllocate);
+}
+
+// The device may read and write the guest's memory, where it was given it, and no other.
+TEST_F(DiskBackendTest, TakesNoOtherBytesThanThoseOfTheGuest) {
+  Bytes host(512);
+  const ::iovec own{host.data(), host.size()};
+  EXPECT_THROW(static_cast<void>(backend.read_at(std::span(&own, 1), 0)), ViolationFound);
+  EXPECT_THROW(static_cast<void>(backend.write_at(std::span(&own, 1), 0)), ViolationFound);
+}
+
+TEST_F(DiskBackendTest, TakesNoByteBehindThoseThatTheDeviceWasGiven) {
+  parts[0].iov_len = 101;
+  parts[1].iov_len = 411;
+  EXPECT_THROW(static_cast<void>(backend.write_at(parts, 0)), ViolationFound);
+}
+
+TEST_F(DiskBackendTest, TakesWhatIsLeftOfAPartAfterAShortTransfer) {
+  const ::iovec rest{static_cast<std::byte*>(parts[1].iov_base) + 100, 312};
+  EXPECT_TRUE(backend.write_at(std::span(&rest, 1), 200));
+  EXPECT_TRUE(backend.read_at(std::span(&rest, 1), 200));
+}
+
+TEST_F(DiskBackendTest, TakesNoMemoryThatWasGivenForTheOtherDirection) {
+  const auto source = slice(GuestAddress(0xc00), 512).io_source();
+  const auto target = slice(GuestAddress(0xe00), 512).io_target();
+  EXPECT_THROW(static_cast<void>(backend.read_at(std::span(&source, 1), 0)), ViolationFound);
+  EXPECT_THROW(static_cast<void>(backend.write_at(std::span(&target, 1), 0)), ViolationFound);
+}
+
+TEST_F(DiskBackendTest, TakesNoMemoryThatWasGivenInAnEarlierStep) {
+  memory.clear_log();
+  EXPECT_THROW(static_cast<void>(backend.read_at(parts, 0)), ViolationFound);
+  EXPECT_THROW(static_cast<void>(backend.write_at(parts, 0)), ViolationFound);
 }
 
 TEST_F(DiskBackendTest, HoldsItsCallerToTheRules) {

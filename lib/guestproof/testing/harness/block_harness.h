@@ -100,7 +100,7 @@ class BlockHarness : public Harness {
 
   Config config_;
   bool reconfigured_ = false;  // config_ is not the default one
-  DiskBackend backend_;
+  DiskBackend backend_{world().device()};
   virtio::block::Backend* device_backend_;
   std::optional<virtio::block::Device> device_;
   BlockModel model_;

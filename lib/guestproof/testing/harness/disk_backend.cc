@@ -64,13 +64,25 @@ Result<std::size_t> DiskBackend::transfer(std::span<const ::iovec> parts, std::u
   return moved;
 }
 
+void DiskBackend::check_memory(std::span<const ::iovec> parts, Access access) const {
+  const auto foreign = memory_->first_not_given(parts, access);
+  if (!foreign) return;
+  const std::string given = access == Access::kRead ? "io_source()" : "io_target()";
+  violated(kConfinement, "part " + std::to_string(*foreign) + " of a transfer, " +
+                             std::to_string(parts[*foreign].iov_len) +
+                             " bytes of the host, lies in nothing that " + given +
+                             " gave the device in this step");
+}
+
 Result<std::size_t> DiskBackend::read_at(std::span<const ::iovec> into, std::uint64_t offset) {
+  check_memory(into, Access::kWrite);
   return transfer(
       into, offset, Error(SystemError::kRead, EIO),
       [&](std::uint64_t at, std::span<std::byte> bytes) { return disk.read(at, bytes); });
 }
 
 Result<std::size_t> DiskBackend::write_at(std::span<const ::iovec> from, std::uint64_t offset) {
+  check_memory(from, Access::kRead);
   return transfer(
       from, offset, Error(SystemError::kWrite, ENOSPC),
       [&](std::uint64_t at, std::span<std::byte> bytes) { return disk.write(at, bytes); });

@@ -1,5 +1,6 @@
 // A block device's way to a ModelDisk: it holds the device to what Backend requires of its callers,
-// and may move less than it is asked to.
+// lets it pass no other bytes of the host than those of guest memory that it was given in this step
+// (WatchedMemory::clear_log() begins one), and may move less than it is asked to.
 //
 // Thread-safety: none.
 #pragma once
@@ -9,12 +10,16 @@
 #include <span>
 
 #include "guestproof/testing/model/model_disk.h"
+#include "guestproof/testing/watched_memory.h"
 #include "guestproof/virtio/device/block/backend.h"
 
 namespace guestproof::testing {
 
 class DiskBackend final : public virtio::block::Backend {
  public:
+  /// `memory` is the guest's, and must outlive this.
+  explicit DiskBackend(const WatchedMemory& memory) : memory_(&memory) {}
+
   ModelDisk disk;
   /// No transfer moves more bytes.
   std::size_t transfer_limit = SIZE_MAX;
@@ -42,6 +47,9 @@ class DiskBackend final : public virtio::block::Backend {
   Result<std::size_t> transfer(std::span<const ::iovec> parts, std::uint64_t offset,
                                const Error& error, Move move);
 
+  void check_memory(std::span<const ::iovec> parts, Access access) const;
+
+  const WatchedMemory* memory_;
   std::size_t idle_ = 0;
 };
 

@@ -7,7 +7,8 @@
 // look:
 // - fetch-once: no byte was fetched more often than the model, which reads everything once, did;
 // - confinement: the device wrote only into its used rings and the device-writable buffers of
-//   chains it held;
+//   chains it held, and gave a back end no other bytes of the host than those that guest memory
+//   gave it for that;
 // - liveness: the steps of one turn are bounded, a kick is served in as many turns as it takes, and
 //   every chain taken was given back or the queue is broken;
 // - model-agreement: memory, dirty pages, queue state and notifications are what the model says;
