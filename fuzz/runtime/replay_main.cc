@@ -1,6 +1,9 @@
-// Replays inputs without an engine: `<target>_replay FILE|FOLDER...`. Each input is copied into a
-// heap block of exactly its size. Exit codes: 0 all ran clean, 1 bad usage, an unreadable file, or
-// nothing to replay (an empty corpus must not pass); an oracle's verdict aborts.
+// Replays inputs without an engine: `<target>_replay FILE|FOLDER...`, a folder's files in the order
+// of their paths: the harness lives on, and what an input reaches can depend on those before it.
+// Each input is copied into a heap block of exactly its size. Exit codes: 0 all ran clean, 1 bad
+// usage, an unreadable file, or nothing to replay (an empty corpus must not pass); an oracle's
+// verdict aborts.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -39,6 +42,7 @@ std::vector<fs::path> files_below(const fs::path& path, std::error_code& error) 
   for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
        it.increment(error))
     if (it->is_regular_file(error)) files.push_back(it->path());
+  std::ranges::sort(files);
   return files;
 }
 

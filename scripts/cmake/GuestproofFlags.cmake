@@ -14,7 +14,10 @@ if(GUESTPROOF_SANITIZER)
   target_link_options(guestproof_instrument INTERFACE -fsanitize=${GUESTPROOF_SANITIZER} -fno-sanitize-recover=all)
 endif()
 if(GUESTPROOF_COVERAGE)
-  target_compile_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  # Counters are atomic, because others are calculated from them by subtraction, and lie in the profile itself (%c in
+  # LLVM_PROFILE_FILE), because what a process counted until it aborted counts.
+  target_compile_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping
+    -fprofile-update=atomic "SHELL:-mllvm -runtime-counter-relocation")
   target_link_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
 endif()
 

@@ -1,6 +1,6 @@
 # guestproof_fuzz_target(block virtio/device/block_fuzz.cc SUBJECT lib/guestproof/virtio/device/block)
 # One source, one line. With an engine it becomes block_fuzz; without one block_replay, and a ctest that replays
-# corpus/block. SUBJECT is the folder or file that the target is there to cover.
+# corpus/block. SUBJECT are the folders and files that the target is there to cover, EXCEPT some of their files.
 
 # Which libraries a scenario can need; the linker takes what a target uses.
 add_library(guestproof_fuzz_runtime STATIC ${PROJECT_SOURCE_DIR}/fuzz/runtime/target.cc ${PROJECT_SOURCE_DIR}/fuzz/runtime/depth_file.cc)
@@ -27,16 +27,19 @@ elseif(GUESTPROOF_ENGINE STREQUAL "afl")
 else()
   target_sources(guestproof_fuzz_main INTERFACE ${PROJECT_SOURCE_DIR}/fuzz/runtime/replay_main.cc)
 
+  add_custom_target(replay)
   add_executable(scenario ${PROJECT_SOURCE_DIR}/fuzz/runtime/scenario_main.cc)
   target_link_libraries(scenario PRIVATE guestproof_testing_scenario guestproof_warnings guestproof_instrument)
   set_target_properties(scenario PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
 endif()
 
 function(guestproof_fuzz_target name source)
-  cmake_parse_arguments(arg "" "SUBJECT" "" ${ARGN})
-  if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${arg_SUBJECT})
-    message(FATAL_ERROR "fuzz target ${name}: SUBJECT '${arg_SUBJECT}' does not exist")
-  endif()
+  cmake_parse_arguments(arg "" "" "SUBJECT;EXCEPT" ${ARGN})
+  foreach(path IN LISTS arg_SUBJECT arg_EXCEPT)
+    if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${path})
+      message(FATAL_ERROR "fuzz target ${name}: '${path}' does not exist")
+    endif()
+  endforeach()
   if(GUESTPROOF_ENGINE)
     set(program ${name}_fuzz)
   else()
@@ -47,4 +50,7 @@ function(guestproof_fuzz_target name source)
   endif()
   add_executable(${program} ${source})
   target_link_libraries(${program} PRIVATE guestproof_fuzz_runtime guestproof_fuzz_main guestproof_warnings)
+  if(NOT GUESTPROOF_ENGINE)
+    add_dependencies(replay ${program})
+  endif()
 endfunction()

@@ -16,7 +16,7 @@ from guestproof_dev.errors import Fail
 
 GROUPS = {
     "Find bugs": ["fuzz", "repro", "decode", "encode", "corpus"],
-    "Develop": ["test", "planted", "check", "build", "bench", "setup"],
+    "Develop": ["test", "coverage", "planted", "check", "build", "bench", "setup"],
 }
 COMMANDS = [name for names in GROUPS.values() for name in names]
 
@@ -26,6 +26,7 @@ Examples:
   scripts/dev fuzz --list                 the targets
   scripts/dev test                        unit tests, properties, corpus replay, checks of the tree
   scripts/dev test -L prop                the properties only
+  scripts/dev coverage --profile devel    measure what the tests reach, and note in ci/coverage.json what has risen
   scripts/dev check --fix                 format the tree, then check it
   scripts/dev COMMAND --help              everything a command can do
 

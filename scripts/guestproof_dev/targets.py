@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from guestproof_dev.errors import Fail
 from guestproof_dev.paths import ROOT
@@ -14,7 +15,15 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Target:
     name: str
     source: str  # relative to fuzz/
-    subject: str  # the folder or file it exercises, relative to the root
+    subject: tuple[str, ...]  # the folders and files that it is there to cover, relative to the root
+    exempt: tuple[str, ...] = ()  # what of these it is not
+
+    def is_to_cover(self, path: str) -> bool:
+        return _is_in(path, self.subject) and not _is_in(path, self.exempt)
+
+
+def _is_in(path: str, places: tuple[str, ...]) -> bool:
+    return any(PurePosixPath(path).is_relative_to(place) for place in places)
 
 
 def load(root=ROOT) -> list[Target]:
@@ -33,10 +42,14 @@ def load(root=ROOT) -> list[Target]:
 
 
 def _parse(words: list[str]) -> Target:
-    if len(words) != 4 or words[2] != "SUBJECT" or not _NAME.fullmatch(words[0]):
+    name, source, *rest = words + [""] * (2 - len(words))
+    keyword, *subject = rest or [""]
+    cut = subject.index("EXCEPT") if "EXCEPT" in subject else len(subject)
+    exempt = subject[cut + 1:]
+    if keyword != "SUBJECT" or not subject[:cut] or len(subject) == cut + 1 or not _NAME.fullmatch(name):
         raise Fail(f"fuzz/CMakeLists.txt: 'guestproof_fuzz_target({' '.join(words)})' is not of the form "
-                   "guestproof_fuzz_target(NAME SOURCE SUBJECT PATH).")
-    return Target(words[0], words[1], words[3])
+                   "guestproof_fuzz_target(NAME SOURCE SUBJECT PATH... [EXCEPT PATH...]).")
+    return Target(name, source, tuple(subject[:cut]), tuple(exempt))
 
 
 def select(names: list[str]) -> list[Target]:

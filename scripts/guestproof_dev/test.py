@@ -30,7 +30,7 @@ def main(args) -> int:
     setup.ensure({"build", "check", "tooltest"})
     folder = build(args.preset)
     selection = _selection(args)
-    tests = _select(folder, selection)
+    tests = listing(folder, selection)
     for preset in _other_presets(tests, args.preset):
         build(preset)
     return _run(["ctest", *selection, "-j", max(args.jobs, 1), "--output-on-failure", "--no-tests=error"], folder)
@@ -61,14 +61,14 @@ def _selection(args) -> list[str]:
     return label + regex
 
 
-def _select(folder, selection: list[str]) -> list[dict]:
-    """The tests that ctest would run, as it describes them itself."""
-    listing = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection],
-                             capture_output=True, text=True)
+def listing(folder, selection: list[str], environment: dict[str, str] = {}) -> list[dict]:
+    """The tests that ctest would run, as it describes them itself. Test programs list their cases for that."""
+    said = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection],
+                          capture_output=True, text=True, env={**os.environ, **environment})
     try:
-        tests = json.loads(listing.stdout)["tests"]
+        tests = json.loads(said.stdout)["tests"]
     except (ValueError, KeyError) as error:
-        complaint = (listing.stderr.strip() or listing.stdout.strip()).partition("\n")[0]
+        complaint = (said.stderr.strip() or said.stdout.strip()).partition("\n")[0]
         raise Fail(f"ctest cannot list the tests: {complaint}") from error
     if not tests:
         raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, prop, replay and tool.")

@@ -38,7 +38,7 @@ def _mirrors(tree: Tree, kind: str) -> list[PurePosixPath]:
 def _missing(tree: Tree, declared) -> dict[str, str]:
     problems = {}
     tests, props = _mirrors(tree, "tests"), _mirrors(tree, "props")
-    subjects = [target.subject for target in declared]
+    subjects = [subject for target in declared for subject in target.subject]
     for part in sorted(_parts(tree)):
         if part not in tests and part not in [test.parent for test in tests]:
             problems[f"tests/{part}"] = f"{LIBRARY / part} has no tests (tests/{part}_test.cc or tests/{part}/*_test.cc)."
@@ -76,8 +76,12 @@ def _fuzzing(tree: Tree, declared) -> dict[str, str]:
             problems[str(source)] = f"the source of the fuzz target {target.name} does not exist."
         elif not any(_exists(tree, f"{stem}{suffix}") for suffix in ("", *CXX)):
             problems[str(source)] = f"there is no {stem} (folder or header) that this target could belong to."
-        if not _exists(tree, target.subject) or not under(PurePosixPath(target.subject), str(LIBRARY)):
-            problems[f"fuzz/{target.name}"] = f"the SUBJECT {target.subject} is not in the library."
+        for subject in target.subject:
+            if not _exists(tree, subject) or not under(PurePosixPath(subject), str(LIBRARY)):
+                problems[f"fuzz/{target.name}"] = f"the SUBJECT {subject} is not in the library."
+        for path in target.exempt:
+            if not _exists(tree, path) or not any(under(PurePosixPath(path), each) for each in target.subject):
+                problems[f"fuzz/{target.name}"] = f"EXCEPT {path} takes nothing out of the SUBJECT."
     sources = [target.source for target in declared]
     for path in tree.cxx:
         if path.parts[0] == "fuzz" and path.name.endswith("_fuzz.cc") and str(path.relative_to("fuzz")) not in sources:

@@ -1,0 +1,72 @@
+"""The programs whose coverage is measured: what ctest runs of the preset `coverage`, each once and as a whole."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from guestproof_dev import build, test
+from guestproof_dev.errors import Fail
+from guestproof_dev.paths import ROOT
+
+PRESET = "coverage"
+PATIENCE = 600  # seconds for one program; the slowest takes some ten
+# What would make a program run other cases than ctest does, or others on another day.
+_FOREIGN = ("GTEST_", "RC_PARAMS", "GUESTPROOF_", "LLVM_PROFILE_FILE")
+
+
+@dataclass
+class Program:
+    """A test program as a whole, or a fuzz target's replay of its corpus."""
+
+    path: Path
+    arguments: list[str]
+    label: str
+    target: str = ""
+    cases: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def make(labels: list[str]) -> list[Program]:
+    """Builds and lists what has one of those labels."""
+    targets = [label for label in labels if label in ("unit", "prop", "replay")]
+    folder = build.build(PRESET, targets)
+    return [program for label in labels for program in _labelled(folder, label)]
+
+
+def _labelled(folder: Path, label: str) -> list[Program]:
+    programs: dict[Path, Program] = {}
+    for case in test.listing(folder, ["-L", f"^{label}$"], {"LLVM_PROFILE_FILE": os.devnull}):
+        path, *arguments = case["command"]
+        if not path.startswith(f"{folder}{os.sep}"):
+            continue  # the compiler, or a program of another preset
+        is_test = bool(arguments) and arguments[0].startswith("--gtest_filter=")
+        target = Path(path).name.removesuffix("_replay") if label == "replay" and not is_test else ""
+        program = Program(Path(path), [] if is_test else arguments, label, target)
+        programs.setdefault(program.path, program).cases.append(case["name"])
+    if not programs:
+        raise Fail(f"no program of the preset {PRESET} has tests with the label {label}.")
+    return sorted(programs.values(), key=lambda program: program.path)
+
+
+def run(program: Program, folder: Path) -> Path:
+    """Runs it; the profile that it left in the folder."""
+    profile = folder / f"{program.name}.profraw"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    try:
+        # Children of the program write into the same file: the counters are mapped from it (%c).
+        done = subprocess.run([str(program.path), *program.arguments], cwd=program.path.parent, stdin=subprocess.DEVNULL,
+                              env={**environment, "LLVM_PROFILE_FILE": f"%c{profile}"}, timeout=PATIENCE,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    except subprocess.TimeoutExpired:
+        raise Fail(f"{program.name} has not ended after {PATIENCE} s, so nothing can be said of what it covers.") from None
+    if done.returncode != 0:
+        print(done.stdout, end="")
+        raise Fail(f"{program.name} failed with exit code {done.returncode}, so nothing can be said of what it covers; "
+                   f"its output is above ({program.path.relative_to(ROOT)}).")
+    if not profile.exists() or profile.stat().st_size == 0:
+        raise Fail(f"{program.name} left no profile; was it built with the preset {PRESET}?")
+    return profile
