@@ -2,7 +2,7 @@
 
 # guestproof_tool_tests(): every check of `scripts/dev check` is a ctest, and every file of scripts/tests.
 function(guestproof_tool_tests)
-  foreach(check format layers mirror headers words scripts tidy)
+  foreach(check format layers mirror headers words corpora scripts tidy)
     add_test(NAME check.${check} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev check ${check})
     set_tests_properties(check.${check} PROPERTIES LABELS tool TIMEOUT 900)
   endforeach()

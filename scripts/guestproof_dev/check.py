@@ -1,4 +1,4 @@
-"""Check the tree: format, layers, names, headers, scripts, clang-tidy.
+"""Check the tree: format, layers, names, headers, corpora, scripts, clang-tidy.
 
 One line per check. clang-tidy looks at the C++ files changed since --base; `--tidy all` takes the whole tree and
 some minutes. Lists to edit: checks/layers.txt, checks/mirror_exceptions.txt, .clang-tidy.
@@ -7,13 +7,13 @@ some minutes. Lists to edit: checks/layers.txt, checks/mirror_exceptions.txt, .c
 import time
 
 from guestproof_dev import setup, terminal
-from guestproof_dev.checks import formatting, headers, layering, mirror, scripting, tidy, words
+from guestproof_dev.checks import corpora, formatting, headers, layering, mirror, scripting, tidy, words
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 from guestproof_dev.paths import ROOT
 
 CHECKS = {"format": formatting, "layers": layering, "mirror": mirror, "headers": headers, "words": words,
-          "scripts": scripting, "tidy": tidy}
+          "corpora": corpora, "scripts": scripting, "tidy": tidy}
 
 
 def add_arguments(parser):

@@ -1,7 +1,7 @@
 """Each static check passes on a good tree and says what is wrong with a planted violation."""
 
 import pytest
-from guestproof_dev.checks import formatting, headers, layering, mirror, scripting, words
+from guestproof_dev.checks import corpora, formatting, headers, layering, mirror, scripting, words
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 
@@ -138,6 +138,12 @@ def test_mirror_with_a_subject_outside_the_library(sketch):
     assert "the SUBJECT vmm is not in the library" in sketch.problems(mirror)
 
 
+def test_mirror_with_an_exception_outside_the_subject(sketch):
+    sketch.write("fuzz/CMakeLists.txt", "guestproof_fuzz_target(rng virtio/device/rng_fuzz.cc "
+                 "SUBJECT lib/guestproof/virtio/device/rng EXCEPT lib/guestproof/base/error.h)\n")
+    assert "EXCEPT lib/guestproof/base/error.h takes nothing out of the SUBJECT" in sketch.problems(mirror)
+
+
 def test_mirror_exceptions(sketch, lists):
     sketch.remove("tests/base_test.cc")
     (lists / "EXCEPTIONS").write_text("tests/base: because\n")
@@ -221,3 +227,12 @@ def test_command_formats(copy):
     assert copy.dev("check", "format").returncode == 1
     assert copy.dev("check", "format", "--fix").returncode == 0
     assert (copy.root / "lib/x.cc").read_text() == "int x;\n"
+
+
+def test_corpora(sketch):
+    assert sketch.problems(corpora) == ""
+    sketch.write("corpus/rng/found/one", "x")
+    assert "corpus/rng/found/one: is not named by its content" in sketch.problems(corpora)
+    assert "corpus/rng/found/one: is rng/seeds/one-request once more" in sketch.problems(corpora)
+    sketch.write("corpus/block/regressions/large", "x" * (1 << 20))
+    assert "corpus/block: 1048577 bytes are too many; the limit is 1048576" in sketch.problems(corpora)

@@ -4,6 +4,10 @@ import hashlib
 import re
 
 import pytest
+from guestproof_dev.checks import corpora
+from guestproof_dev.corpus.collection import Collection
+from guestproof_dev.fuzz.binaries import Binaries
+from guestproof_dev.fuzz.combination import Combination
 from planted import job
 
 
@@ -43,11 +47,31 @@ def test_only_what_reaches_more_is_added(jobs, tmp_path):
     assert [path.name for path in (jobs.corpus / "planted" / "found").iterdir()] == [hashlib.sha1(b"xlon").hexdigest()]
 
 
-def test_an_input_that_only_one_sanitizer_tells_apart_is_added(jobs, tmp_path):
+def test_an_input_that_breaks_the_target_belongs_to_no_corpus(jobs, tmp_path):
     jobs.environment["GUESTPROOF_PLANTED"] = "O"  # breaks under AddressSanitizer alone
     put(tmp_path / "new", b"Only")
-    assert corpus(jobs, "add", str(tmp_path / "new"), "--target", "planted").returncode == 0
-    assert found(jobs) == {b"Only"}
+    done = corpus(jobs, "add", str(tmp_path / "new"), "--target", "planted")
+    path = tmp_path / "new" / hashlib.sha1(b"Only").hexdigest()
+    assert done.returncode == 1
+    assert done.stderr == f"dev: {path} breaks planted-libfuzzer-asan and so belongs to no corpus; see " \
+                          f"`scripts/dev repro {path} --target planted`.\n"
+
+
+def test_what_one_target_takes_in_is_tried_on_the_others(jobs, tmp_path):
+    jobs.binaries = tmp_path / "binaries"
+    for folder in job.BINARIES.glob("*/fuzz"):
+        (jobs.binaries / folder.parent.name / "fuzz").mkdir(parents=True)
+        for path in folder.iterdir():
+            (jobs.binaries / folder.parent.name / "fuzz" / path.name).symlink_to(path)
+            if path.name == "planted_fuzz":
+                (jobs.binaries / folder.parent.name / "fuzz" / "cousin_fuzz").symlink_to(path)
+    (jobs.corpus / "cousin" / "seeds").mkdir(parents=True)
+    (jobs.corpus / "cousin" / "seeds" / "one").write_bytes(b"w")
+    put(tmp_path / "new", b"xlon", b"y")
+    done = corpus(jobs, "add", str(tmp_path / "new"), "--target", "planted")
+    assert done.returncode == 0, done.stderr
+    assert {path.read_bytes() for path in (jobs.corpus / "cousin" / "found").iterdir()} == {b"xlon"}
+    assert "cousin: from 1 inputs: 1 inputs, 1 bytes -> 2 inputs, 5 bytes\n" in done.stdout
 
 
 def test_a_run_is_added_by_name(jobs):
@@ -86,7 +110,79 @@ def test_stats_show_every_kind_of_input(jobs):
     put(jobs.corpus / "planted" / "found", b"xlon")
     out = corpus(jobs, "stats").stdout
     assert out.startswith("planted: 3 inputs (seeds 2, found 1), 6 bytes; libfuzzer+asan: ")
-    assert len(re.findall(r"\d+ edges", out)) == 2
+    assert len(re.findall(r"\d+ edges", out)) == 3
+
+
+def test_the_check_fails_when_a_needed_input_is_gone(jobs, tmp_path):
+    put(tmp_path / "new", b"xlon", b"y")
+    assert corpus(jobs, "add", str(tmp_path / "new"), "--target", "planted").returncode == 0
+    done = corpus(jobs, "check", str(tmp_path / "new"), "--target", "planted")
+    assert (done.returncode, done.stderr) == (0, "")
+    (jobs.corpus / "planted" / "found" / hashlib.sha1(b"xlon").hexdigest()).unlink()
+    done = corpus(jobs, "check", str(tmp_path / "new"), "--target", "planted")
+    assert done.returncode == 1
+    assert len(re.findall(r"failed planted: \d+ edges of (libfuzzer\+asan|libfuzzer\+ubsan|afl) are reached by none of its "
+                          rf"inputs; {hashlib.sha1(b'xlon').hexdigest()} reaches one.", done.stdout)) == 3
+
+
+def test_the_check_of_files(jobs):
+    assert corpus(jobs, "check").returncode == 0
+    put(jobs.corpus / "planted" / "found", b"x", bytes(1 << 20))
+    (jobs.corpus / "planted" / "found" / "name").write_bytes(b"content")
+    out = corpus(jobs, "check").stdout
+    assert "failed corpus/planted/found/name: is not named by its content" in out
+    assert "is planted/seeds/one-request once more" in out
+    assert "failed corpus/planted: 1048586 bytes are too many; the limit is 1048576;" in out
+
+
+class Fake:
+    """A judge for which the bytes of an input are what it reaches; a hasty one picks at most one input at a time."""
+
+    def __init__(self, name, alphabet, hasty=False):
+        self.combination = Combination("planted", "libfuzzer", name)
+        self.alphabet, self.hasty, self.broken, self.thrifty = set(alphabet), hasty, set(), 0
+
+    def picks(self, base, source, thrifty):
+        self.thrifty += thrifty
+        new = sorted(set(self.adds(base, source).values()))
+        return set() if self.hasty else set(new[:1]) if thrifty else set(new)
+
+    def adds(self, base, source):
+        def reach(folder):
+            return {byte: path.name for path in sorted(folder.iterdir()) for byte in set(path.read_bytes()) & self.alphabet}
+        return {byte: name for byte, name in reach(source).items() if byte not in reach(base)}
+
+
+@pytest.fixture
+def collection(jobs, tmp_path):
+    made = Collection(Binaries(jobs.binaries, jobs.corpus), "planted", tmp_path / "work")
+    made.fill = lambda *judges: setattr(made, "_judges", list(judges))
+    return made
+
+
+def test_an_input_that_only_one_judge_tells_apart_is_added(jobs, collection, tmp_path):
+    put(tmp_path / "new", b"ab", b"abc", b"c")
+    collection.fill(Fake("address", b"ab"), Fake("undefined", b"c"))
+    _, taken = collection.add(sorted((tmp_path / "new").iterdir()))
+    assert set(b"abc") <= set(b"".join(path.read_bytes() for path in taken))
+
+
+def test_what_a_judge_forgets_to_pick_is_kept_for_its_edges(jobs, collection):
+    put(jobs.corpus / "planted" / "found", b"a", b"b", b"x")
+    collection.fill(Fake("address", b"abxw", hasty=True))
+    collection.minimise()
+    assert found(jobs) == {b"a", b"b"}
+
+
+def test_a_corpus_that_is_too_large_is_minimised_by_edges_alone(jobs, collection, monkeypatch):
+    put(jobs.corpus / "planted" / "found", b"a" * 100, b"b")
+    judge = Fake("address", b"ab")
+    collection.fill(judge)
+    collection.minimise()
+    assert judge.thrifty == 0
+    monkeypatch.setattr(corpora, "LIMIT", 50)
+    collection.minimise()
+    assert judge.thrifty > 0
 
 
 @pytest.mark.parametrize("words, sentence", [
