@@ -461,12 +461,16 @@ void Harness::restore(Lane& lane) {
   begin_activation(lane);
   ModelError refusal;
   auto restored = Result<void>();
-  step([&] { restored = restore_device(lane, features); },
-       [&] {
-         refusal = lane.model.restore(world_.model(), saved_, kMaxSize, features.event_index,
-                                      features.indirect);
-       });
-  compare_errors(kRoundTrip, "restoring", error_of(restored), refusal);
+  step(
+      [&] {
+        restored = restore_device(lane, features);
+        // Before the oracles ask what it led to.
+        compare_errors(kRoundTrip, "restoring", error_of(restored), refusal);
+      },
+      [&] {
+        refusal = lane.model.restore(world_.model(), saved_, kMaxSize, features.event_index,
+                                     features.indirect);
+      });
   depth_.count(restored ? restores_ : refused_restores_);
   if (!restored) count(restored.error());
   lane.available_index =
