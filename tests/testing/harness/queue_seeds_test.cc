@@ -201,6 +201,92 @@ constexpr Seed kQueueSeeds[] = {
         take
         complete index=0
         complete index=0)"},
+    {"read_a_held_chain", "chain:read",
+     "request cut=0x2d length=100\ntake\naccess next=3 length=80\naccess "
+     "length=108\naccess\ncomplete"},
+    {"read_what_was_split_off_last", "chain:read_split",
+     "request cut=0x2d length=100\ntake\naccess kind=2 next=40 length=68\naccess kind=2 "
+     "next=108\ncomplete"},
+    {"read_an_object_in_pieces", "chain:read_object",
+     "request cut=0x0f value=0x1122334455667788\ntake\naccess kind=4\ncomplete"},
+    {"read_an_object_after_what_was_split_off", "chain:read_object_split",
+     "request cut=0x0f length=5 value=0x1122334455667788\ntake\naccess kind=6 next=5\ncomplete"},
+    {"write_a_held_chain", "chain:write", R"(
+        request cut=0x2d extra=90
+        take
+        access kind=1 next=7 length=80 value=3
+        access kind=1 length=90 value=200
+        complete length=90)"},
+    {"write_what_was_split_off_last", "chain:write_split", R"(
+        request cut=0x2d extra=90
+        take
+        access kind=3 next=40 length=50 value=9
+        access kind=3 next=90
+        complete length=90)"},
+    {"fill_a_held_chain", "chain:fill", R"(
+        request cut=0x2d extra=90
+        take
+        access kind=5 next=1 length=88 value=0xee
+        complete length=90)"},
+    {"fill_what_was_split_off_last", "chain:fill_split", R"(
+        request cut=0x2d extra=90
+        take
+        access kind=7 next=30 length=20 value=0xee
+        complete length=90)"},
+    {"read_past_the_end", "error:chain.read_past_end", R"(
+        request length=10
+        take
+        access length=19
+        access next=18 length=1
+        access kind=2 next=19
+        access kind=4 next=11
+        complete)"},
+    {"write_past_the_end", "error:chain.write_past_end", R"(
+        request extra=10
+        take
+        access kind=1 length=11
+        access kind=3 next=11
+        access kind=5 next=10 length=1
+        complete)"},
+    {"access_across_regions", "chain:fill_split", R"(
+        request address=mid:before-5 length=12 extra=200
+        take
+        access kind=2 next=9 length=11
+        access kind=7 next=100 length=100 value=1
+        complete)"},
+    {"access_runs_into_the_hole", "chain:read", R"(
+        request address=mid:end-20 length=40 extra=40
+        take
+        access next=8 length=20
+        access next=8 length=21
+        access kind=1 length=40
+        access kind=5 length=40
+        complete)"},
+    {"write_into_the_rom", "chain:read", R"(
+        request address=rom:end-30 length=10 extra=10
+        take
+        access next=8 length=10
+        access kind=1 length=10
+        access kind=7 next=4 length=6
+        complete)"},
+    {"access_a_stale_chain", "chain:read", R"(
+        request length=10
+        take
+        activate index=16 flags=indirect
+        access
+        access length=1
+        access kind=5 length=1
+        complete)"},
+    {"remap_with_chains_held", "chain:completed", R"(
+        request
+        request
+        take index=1
+        remap
+        complete length=1
+        complete length=2
+        request flags=kick)"},
+    {"remap_a_queue_that_is_not_active", "error:queue_config.size_not_power_of_two",
+     "activate index=3\nremap"},
     {"used_length", "error:queue.used_length", "request\ntake\ncomplete length=17\ncomplete"},
     {"chains_in_flight", "error:queue.chains_in_flight", "request\ntake\nsave"},
     {"saved_broken", "error:queue.saved_broken", "publish index=16\nkick\nsave\nkick"},
@@ -406,6 +492,22 @@ constexpr Seed kStateSeeds[] = {
     {"not_active", "error:queue.not_active", "patch index=0 width=4\nrestore\nkick\nsave"},
     {"head_index", "error:queue.head_index", "save\npublish index=16"},
     {"head_in_flight", "error:queue.head_in_flight", "publish index=0\ntake\npublish index=0"},
+    {"remap_and_save", "guest:save", "request flags=kick\nremap\nsave\nrequest"},
+    {"access_and_save", "chain:write",
+     "request\ntake\naccess kind=1 length=16 value=7\ncomplete length=16\nsave"},
+    {"access_every_way", "chain:fill_split", R"(
+        request length=20 extra=20
+        take
+        access next=4 length=4
+        access kind=2 next=4 length=4
+        access kind=3 next=4 length=4
+        access kind=4 next=4
+        access kind=5 next=4 length=4 value=1
+        access kind=6 next=4
+        access kind=7 next=4 length=4 value=2
+        save
+        complete length=8
+        save)"},
     {"used_length", "error:queue.used_length", "request\ntake\ncomplete length=17"},
     {"stale_chain", "error:queue.stale_chain", "request\ntake\nrestore\ncomplete"},
     {"chains_in_flight", "error:queue.chains_in_flight", "request\ntake\nsave"},

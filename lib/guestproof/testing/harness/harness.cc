@@ -218,6 +218,12 @@ void Harness::execute(const Record& record) {
     case Opcode::kBackend:
       backend(record);
       break;
+    case Opcode::kAccess:
+      access(record);
+      break;
+    case Opcode::kRemap:
+      remap(target);
+      break;
   }
 }
 
@@ -476,6 +482,14 @@ void Harness::restore(Lane& lane) {
   lane.available_index =
       static_cast<std::uint16_t>(world_.read_number(GuestAddress(lane.model.setup().avail + 2), 2));
   lane.fresh = true;
+}
+
+void Harness::remap(Lane& lane) {
+  auto remapped = Result<void>();
+  step([&] { remapped = lane.device.remap(world_.device()); }, [] {});
+  // The map is the same: an active queue goes on as if nothing had happened.
+  compare_errors(kModelAgreement, "remapping", error_of(remapped),
+                 lane.model.active() ? ModelError{} : ModelError{"queue_config.not_ready"});
 }
 
 std::optional<ModelChain> Harness::model_take(Lane& lane) {

@@ -114,6 +114,7 @@ class Harness {
   virtual void backend(const Record&) {}
   virtual void take(Lane&, const Record&) {}
   virtual void complete(const Record&) {}
+  virtual void access(const Record&) {}
   /// What the device and the model keep outside guest memory must agree too.
   virtual void compare_outside_memory() {}
   /// Chains that the device took from this lane and keeps on purpose.
@@ -192,6 +193,7 @@ class Harness {
   void kick(Lane& lane, std::uint32_t budget = 0);
   void save(Lane& lane);
   void restore(Lane& lane);
+  void remap(Lane& lane);
   void keep(const virtio::QueueState& state);
   void patch(const Record& record);
   void start_program();

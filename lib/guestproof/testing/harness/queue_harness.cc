@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "guestproof/testing/harness/chain_access.h"
+
 namespace guestproof::testing {
 
 using virtio::ChainError;
@@ -16,6 +18,10 @@ QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(tar
   completed_ = depth_.add("chain:completed");
   stale_ = depth_.add("chain:stale");
   dropped_ = depth_.add("chain:dropped");
+  accesses_ = depth_.add("chain:read");
+  for (const auto* form : {"write", "read_split", "write_split", "read_object", "fill",
+                           "read_object_split", "fill_split"})
+    depth_.add(std::string("chain:") + form);
   depth_.add_errors<virtio::QueueError>();
   if (name_ == "queue_state") {
     depth_.add_errors<virtio::QueueStateError>();
@@ -23,8 +29,7 @@ QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(tar
   }
   // The maximum size is the harness' own, and every activation configures anew.
   depth_.add_errors<QueueConfigError>({QueueConfigError::kMaxSize, QueueConfigError::kReady});
-  // The device behind the queue asks for no more bytes than there are.
-  depth_.add_errors<ChainError>({ChainError::kReadPastEnd, ChainError::kWritePastEnd});
+  depth_.add_errors<ChainError>();
 }
 
 void QueueHarness::request(Lane& lane, const Record& record) {
@@ -147,6 +152,27 @@ bool QueueHarness::look_again(Held& held) {
   }
   compare_chain(held.device, held.model);
   return stale;
+}
+
+void QueueHarness::access(const Record& record) {
+  if (held_.empty()) return;
+  Held& held = held_[record.index % held_.size()];
+  look_again(held);
+  const ChainAccess wanted(record);
+  ModelAccessed expected;
+  step(
+      [&] {
+        const auto accessed = access_device(held.device, wanted);
+        compare_errors(kModelAgreement, "accessing a chain", accessed.error, expected.error);
+        if (accessed.error) return count(*accessed.error);
+        if (accessed.bytes != expected.bytes)
+          violated(kModelAgreement, "the device read other bytes of a chain than the model");
+        depth_.count(accesses_ + wanted.form());
+      },
+      [&] {
+        permit(*held.lane, held.model);
+        expected = access_model(ModelMemory(world().model()), held.model, wanted);
+      });
 }
 
 void QueueHarness::drop(std::size_t position) {

@@ -27,6 +27,7 @@ class QueueHarness : public Harness {
   [[nodiscard]] Turn serve_model(Lane& lane, std::uint32_t looks) override;
   void take(Lane& lane, const Record& record) override;
   void complete(const Record& record) override;
+  void access(const Record& record) override;
   [[nodiscard]] std::size_t held(const Lane& lane) const override;
   /// What the device does with a queue; tests of the oracles put faulty ones here.
   using Observer = std::function<void(const WatchedChain&)>;
@@ -52,7 +53,7 @@ class QueueHarness : public Harness {
   EchoDevice<WatchedQueue> device_;
   std::vector<ModelChain> served_;  // by the model, in this step
   std::vector<Held> held_;
-  Depth::Index requests_, turns_, taken_, completed_, stale_, dropped_;
+  Depth::Index requests_, turns_, taken_, completed_, stale_, dropped_, accesses_;
 };
 
 }  // namespace guestproof::testing

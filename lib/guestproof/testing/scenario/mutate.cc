@@ -16,14 +16,16 @@ constexpr std::array kDeviceVocabulary{
     kAvail,   kWrite,   kWrite,   kFill,     kRace,     kRace,    kRace,    kEvent,
     kFlags,   kQueue,   kArea,    kActivate, kReset,    kSave,    kBackend, kBackend};
 constexpr std::array kQueueVocabulary{
-    kRequest,  kRequest, kRequest,  kRequest,  kKick,    kKick,     kDesc,     kDesc,   kDesc,
-    kLink,     kLink,    kIndirect, kIndirect, kPublish, kPublish,  kPublish,  kEntry,  kAvail,
-    kWrite,    kFill,    kRace,     kRace,     kEvent,   kEvent,    kFlags,    kQueue,  kArea,
-    kActivate, kReset,   kSave,     kTake,     kTake,    kComplete, kComplete, kRestore};
-constexpr std::array kStateVocabulary{
-    kRequest,  kRequest, kKick,  kKick,    kTake,    kComplete, kSave,    kSave,   kPatch, kPatch,
-    kPatch,    kPatch,   kPatch, kRestore, kRestore, kRestore,  kRestore, kQueue,  kQueue, kArea,
-    kActivate, kReset,   kAvail, kEvent,   kFlags,   kWrite,    kDesc,    kPublish};
+    kRequest,  kRequest,  kRequest, kRequest,  kKick,     kKick,    kDesc,    kDesc,
+    kDesc,     kLink,     kLink,    kIndirect, kIndirect, kPublish, kPublish, kPublish,
+    kEntry,    kAvail,    kWrite,   kFill,     kRace,     kRace,    kEvent,   kEvent,
+    kFlags,    kQueue,    kArea,    kActivate, kReset,    kSave,    kTake,    kTake,
+    kComplete, kComplete, kRestore, kAccess,   kAccess,   kAccess,  kRemap};
+constexpr std::array kStateVocabulary{kRequest, kRequest, kKick,     kKick,    kTake,    kComplete,
+                                      kSave,    kSave,    kPatch,    kPatch,   kPatch,   kPatch,
+                                      kPatch,   kRestore, kRestore,  kRestore, kRestore, kQueue,
+                                      kQueue,   kArea,    kActivate, kReset,   kAvail,   kEvent,
+                                      kFlags,   kWrite,   kDesc,     kPublish, kAccess,  kRemap};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);

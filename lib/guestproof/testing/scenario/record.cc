@@ -64,6 +64,7 @@ constexpr std::array kSaveFields{kQueueField};
 constexpr std::array kPatchFields{kIndexField, kWidthField, kValueField};
 constexpr std::array kCompleteFields{kIndexField, kLengthField};
 constexpr std::array kBackendFields{kKindField, kValueField};
+constexpr std::array kAccessFields{kKindField, kIndexField, kLengthField, kNextField, kValueField};
 #undef FIELD
 
 constexpr std::array<OpcodeInfo, kOpcodes> kTable{{
@@ -90,6 +91,8 @@ constexpr std::array<OpcodeInfo, kOpcodes> kTable{{
     {"take", kPublishFields},
     {"complete", kCompleteFields},
     {"backend", kBackendFields},
+    {"access", kAccessFields},
+    {"remap", kSaveFields},
 }};
 
 }  // namespace

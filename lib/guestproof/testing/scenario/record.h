@@ -51,8 +51,10 @@ enum class Opcode : std::uint8_t {
   kTake,      // queue, index: take chains and hold them
   kComplete,  // index, length: return a held chain
   kBackend,   // kind, value: make the back end fail
+  kAccess,    // index, kind, next, length, value: read or write a held chain
+  kRemap,     // queue: the device hears that the memory map has changed
 };
-inline constexpr std::size_t kOpcodes = 23;
+inline constexpr std::size_t kOpcodes = 25;
 
 /// What an address is relative to. The areas are where the queue has them at that moment.
 enum class Space : std::uint8_t {
