@@ -4,7 +4,6 @@ import hashlib
 import re
 
 import pytest
-from guestproof_dev.checks import corpora
 from guestproof_dev.corpus.collection import Collection
 from guestproof_dev.fuzz.binaries import Binaries
 from guestproof_dev.fuzz.combination import Combination
@@ -140,12 +139,10 @@ class Fake:
 
     def __init__(self, name, alphabet, hasty=False):
         self.combination = Combination("planted", "libfuzzer", name)
-        self.alphabet, self.hasty, self.broken, self.thrifty = set(alphabet), hasty, set(), 0
+        self.alphabet, self.hasty, self.broken = set(alphabet), hasty, set()
 
-    def picks(self, base, source, thrifty):
-        self.thrifty += thrifty
-        new = sorted(set(self.adds(base, source).values()))
-        return set() if self.hasty else set(new[:1]) if thrifty else set(new)
+    def picks(self, base, source):
+        return set() if self.hasty else set(self.adds(base, source).values())
 
     def adds(self, base, source):
         def reach(folder):
@@ -172,17 +169,6 @@ def test_what_a_judge_forgets_to_pick_is_kept_for_its_edges(jobs, collection):
     collection.fill(Fake("address", b"abxw", hasty=True))
     collection.minimise()
     assert found(jobs) == {b"a", b"b"}
-
-
-def test_a_corpus_that_is_too_large_is_minimised_by_edges_alone(jobs, collection, monkeypatch):
-    put(jobs.corpus / "planted" / "found", b"a" * 100, b"b")
-    judge = Fake("address", b"ab")
-    collection.fill(judge)
-    collection.minimise()
-    assert judge.thrifty == 0
-    monkeypatch.setattr(corpora, "LIMIT", 50)
-    collection.minimise()
-    assert judge.thrifty > 0
 
 
 @pytest.mark.parametrize("words, sentence", [

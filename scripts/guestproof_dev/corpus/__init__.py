@@ -1,9 +1,8 @@
 """Take a run's inputs into the corpus, make the corpus smaller, show its size, or check that nothing is lost.
 
 Only corpus/TARGET/found/ ever changes: seeds come from tests, regressions from bugs. An input belongs there when it
-reaches something that no smaller one does, under libFuzzer with either sanitizer or under AFL++. What one target takes
-in is tried on the others, which speak the same language, and stays there for an edge. A target's inputs may take 1 MB
-together; where they would take more, how often an edge is taken no longer counts. No edge is ever given up.
+reaches an edge that the others do not, under libFuzzer with either sanitizer or under AFL++. What one target takes in is
+tried on the others, which speak the same language. No edge is ever given up. A target's inputs may take 1 MB together.
 """
 
 import argparse
@@ -64,7 +63,7 @@ def _add(collections: dict[str, Collection], sources: dict[str, Path]) -> int:
     for target, collection in collections.items():
         foreign = [path for other, added in taken.items() if other != target for path in added]
         if foreign:
-            print(collection.add(foreign, thrifty=True)[0], flush=True)
+            print(collection.add(foreign)[0], flush=True)
     return 0
 
 

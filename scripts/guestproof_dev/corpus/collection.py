@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from guestproof_dev.checks import corpora
 from guestproof_dev.corpus.judge import Afl, Judge, LibFuzzer, fill
 from guestproof_dev.errors import Fail
 from guestproof_dev.fuzz import atomic
@@ -32,31 +31,24 @@ class Collection:
                             for each in combine([self.target], "both", "both")]
         return self._judges
 
-    def add(self, inputs: list[Path], thrifty: bool = False) -> tuple[str, list[Path]]:
-        """Takes over what is needed of the inputs, thrifty: for edges alone; what to say, and the new files."""
+    def add(self, inputs: list[Path]) -> tuple[str, list[Path]]:
+        """Takes over what is needed of the inputs; what to say, and the new files."""
         before = self._size()
         base = self._lay("base", self._binaries.inputs(self.target))
-        needed = self._needed(base, self._lay("source", inputs), thrifty)
+        needed = self._needed(base, self._lay("source", inputs))
         new = []
         for name, content in needed.items():
             self._found.mkdir(parents=True, exist_ok=True)
             atomic.write(self._found / name, content)
             new.append(self._found / name)
-        said = self._say(before, f"from {len(inputs)} inputs")
-        if self._size()[1] > corpora.LIMIT:
-            said += "\n" + self.minimise()
-        return said, [path for path in new if path.exists()]
+        return self._say(before, f"from {len(inputs)} inputs"), new
 
     def minimise(self) -> str:
         if not self._found.is_dir():
             return f"{self.target}: corpus/{self.target}/found/ is empty"
         before = self._size()
         fixed = self._lay("base", [each for each in self._binaries.inputs(self.target) if each != self._found])
-        size = sum(path.stat().st_size for path in fixed.iterdir())
-        for thrifty in (False, True):
-            needed = self._needed(fixed, self._lay("source", [self._found]), thrifty)
-            if size + sum(map(len, needed.values())) <= corpora.LIMIT:
-                break
+        needed = self._needed(fixed, self._lay("source", [self._found]))
         for path in _files(self._found):
             if content_name(path.read_bytes()) not in needed:
                 path.unlink()
@@ -92,12 +84,12 @@ class Collection:
         kinds = ", ".join(f"{folder.name} {len(_files(folder))}" for folder in folders)
         return f"{self.target}: {files} inputs ({kinds or 'none'}), {size} bytes; {', '.join(reach)}"
 
-    def _needed(self, base: Path, source: Path, thrifty: bool) -> dict[str, bytes]:
+    def _needed(self, base: Path, source: Path) -> dict[str, bytes]:
         """What the base lacks of the source, by name. What the judges pick is extended until no input of the rest adds
         an edge."""
         needed: dict[str, bytes] = {}
         together = fill(self._folder / "together", base)
-        more = {name for judge in self.judges() for name in judge.picks(base, source, thrifty)}
+        more = {name for judge in self.judges() for name in judge.picks(base, source)}
         self._complain_of_broken()
         while True:
             for path in (source / name for name in sorted(more)):

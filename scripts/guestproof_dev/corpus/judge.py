@@ -35,9 +35,9 @@ class Judge:
             raise Fail(f"{what} with {self.combination.name} ended with exit code {code}: {last}")
         return log
 
-    def picks(self, base: Path, source: Path, thrifty: bool) -> set[str]:
-        """Names of inputs in the source that together add to the base what all of them add: edges and how often each is
-        taken; thrifty: edges alone."""
+    def picks(self, base: Path, source: Path) -> set[str]:
+        """Names of inputs in the source that together add to the base the edges that all of them add. How often an edge
+        is taken does not count: that would keep ten times as many inputs, and an engine has them back in seconds."""
         raise NotImplementedError
 
     def adds(self, base: Path, source: Path) -> dict[int, str]:
@@ -57,8 +57,8 @@ class Judge:
 
 
 class LibFuzzer(Judge):
-    def picks(self, base: Path, source: Path, thrifty: bool) -> set[str]:
-        return self._merge(base, source, ["-set_cover_merge=1", *(["-use_counters=0"] if thrifty else [])]).picked
+    def picks(self, base: Path, source: Path) -> set[str]:
+        return self._merge(base, source, ["-set_cover_merge=1", "-use_counters=0"]).picked
 
     def reaches(self, source: Path, base: Path | None = None) -> dict[int, str]:
         return self._merge(base, source, ["-merge=1"]).new_edges
@@ -100,39 +100,37 @@ def _new_edges(lines: list[str]) -> dict[int, str]:
 
 
 class Afl(Judge):
-    def picks(self, base: Path, source: Path, thrifty: bool) -> set[str]:
+    def picks(self, base: Path, source: Path) -> set[str]:
         """afl-cmin knows no base: of what it picks from both, what adds to the base stays."""
         both, picked = fill(self.folder / "both", base, source), self.folder / "picked"
         shutil.rmtree(picked, ignore_errors=True)
-        self.run([*self._environment, "afl-cmin", *(["-e"] if thrifty else []), "-i", both, "-o", picked,
+        self.run([*self._environment, "afl-cmin", "-e", "-i", both, "-o", picked,
                   "-m", "none", "-t", HANG_MILLISECONDS, "--", self.binary], f"afl-cmin on {source.name}")
-        reached = {each for tuples in self._tuples(base).values() for each in tuples}
+        reached = set().union(*self._edges(base).values())
         chosen = set()
-        for name, tuples in sorted(self._tuples(source).items()):
-            if (picked / name).exists() and not tuples <= reached:
+        for name, edges in sorted(self._edges(source).items()):
+            if (picked / name).exists() and not edges <= reached:
                 chosen.add(name)
-                reached |= tuples
+                reached |= edges
         return chosen
 
     def reaches(self, source: Path, base: Path | None = None) -> dict[int, str]:
-        reached = {edge for tuples in self._tuples(base).values() for edge, _ in tuples} if base else set()
-        return {edge: name for name, tuples in self._tuples(source).items() for edge, _ in tuples if edge not in reached}
+        reached = set().union(*self._edges(base).values()) if base else set()
+        return {edge: name for name, edges in self._edges(source).items() for edge in edges - reached}
 
     def alone(self, twice: Path) -> set[int]:
         # Whatever comes first in a process reaches what happens once.
-        return {edge for edge, _ in self._tuples(twice)[max(os.listdir(twice))]}
+        return self._edges(twice)[max(os.listdir(twice))]
 
     _environment = ["env", "AFL_ALLOW_TMP=1", "AFL_NO_AFFINITY=1", "AFL_IGNORE_UNKNOWN_ENVS=1",
                     "AFL_FORKSRV_INIT_TMOUT=30000"]
 
-    def _tuples(self, inputs: Path) -> dict[str, set[tuple[int, int]]]:
-        """Of each input the edges, and in which range the number of times lies that it takes them."""
+    def _edges(self, inputs: Path) -> dict[str, set[int]]:
         maps = fill(self.folder / "maps")
         if any(inputs.iterdir()):
             self.run([*self._environment, "afl-showmap", "-q", "-i", inputs, "-o", maps, "-m", "none",
                       "-t", HANG_MILLISECONDS, "--", self.binary], f"afl-showmap on {inputs.name}")
-        return {path.name: {tuple(map(int, line.split(":"))) for line in path.read_text().split()}
-                for path in maps.iterdir()}
+        return {path.name: {int(line.partition(":")[0]) for line in path.read_text().split()} for path in maps.iterdir()}
 
 
 def fill(folder: Path, *sources: Path) -> Path:
