@@ -38,7 +38,10 @@ def spots(root: Path, data: dict, wanted) -> dict[Spot, tuple[bool, int]]:
         begin = next((region for region in record["regions"] if region[7] == _CODE), None)
         path = os.path.relpath(record["filenames"][begin[5]], root) if begin else ""
         if path in wanted:
-            spot = path, begin[0], begin[2], record["name"].rpartition(":")[2]
+            # A constructor's first region is its body, the regions of what it initialises lie before that.
+            own = [region for region in record["regions"] if region[7] == _CODE and region[5] == begin[5]]
+            first, last = min(region[0] for region in own), max(region[2] for region in own)
+            spot = path, first, last, record["name"].rpartition(":")[2]
             found[spot] = max(found.get(spot, (False, 0)), (record["count"] > 0, len(record["regions"])))
     return found
 

@@ -100,6 +100,13 @@ Accessed access_device(const WatchedChain& chain, const ChainAccess& access) {
   return accessed;
 }
 
+void compare_access(const Accessed& device, const ModelAccessed& model) {
+  compare_errors(kModelAgreement, "accessing a chain", device.error, model.error);
+  // How much a reader that failed has read is its own business.
+  if (!device.error && device.bytes != model.bytes)
+    violated(kModelAgreement, "the device read other bytes of a chain than the model");
+}
+
 ModelAccessed access_model(const ModelMemory& memory, const ModelChain& chain,
                            const ChainAccess& access) {
   const auto total = access.writes ? chain.writable_bytes() : chain.readable_bytes();

@@ -50,6 +50,8 @@ struct ModelAccessed {
 };
 
 [[nodiscard]] Accessed access_device(const WatchedChain& chain, const ChainAccess& access);
+/// Throws ViolationFound when they differ.
+void compare_access(const Accessed& device, const ModelAccessed& model);
 [[nodiscard]] ModelAccessed access_model(const ModelMemory& memory, const ModelChain& chain,
                                          const ChainAccess& access);
 

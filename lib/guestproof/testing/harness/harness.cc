@@ -67,6 +67,23 @@ void violated(std::string_view oracle, std::string sentence) {
   throw ViolationFound{{oracle, std::move(sentence)}};
 }
 
+void compare_errors(std::string_view oracle, std::string_view what,
+                    const std::optional<Error>& device, const ModelError& model) {
+  const auto name = device ? device->name() : std::string();
+  const bool by_name = device && (device->as<MemoryError>() || device->as<SystemError>());
+  if (name == model.name &&
+      (!device || by_name || (device->value() == model.value && device->limit() == model.limit)))
+    return;
+  const auto say = [](std::string_view error, std::uint64_t value, std::uint64_t limit) {
+    return error.empty() ? "is fine"
+                         : "fails with " + std::string(error) + ", value " + hex(value) +
+                               " and limit " + hex(limit);
+  };
+  violated(oracle, std::string(what) + ": for the device it " +
+                       say(name, device ? device->value() : 0, device ? device->limit() : 0) +
+                       ", for the model it " + say(model.name, model.value, model.limit));
+}
+
 Harness::Harness(std::size_t queues) {
   for (std::size_t i = 0; i < queues; ++i) lanes_.push_back(std::make_unique<Lane>());
   kicks_ = depth_.add("guest:kick");
@@ -530,23 +547,6 @@ void Harness::compare_chain(const WatchedChain& chain, const ModelChain& model) 
           model.readable_bytes());
   compare("writable", chain.writable(), chain.writable_bytes(), model.writable,
           model.writable_bytes());
-}
-
-void Harness::compare_errors(std::string_view oracle, std::string_view what,
-                             const std::optional<Error>& device, const ModelError& model) {
-  const auto name = device ? device->name() : std::string();
-  const bool by_name = device && (device->as<MemoryError>() || device->as<SystemError>());
-  if (name == model.name &&
-      (!device || by_name || (device->value() == model.value && device->limit() == model.limit)))
-    return;
-  const auto say = [](std::string_view error, std::uint64_t value, std::uint64_t limit) {
-    return error.empty() ? "is fine"
-                         : "fails with " + std::string(error) + ", value " + hex(value) +
-                               " and limit " + hex(limit);
-  };
-  violated(oracle, std::string(what) + ": for the device it " +
-                       say(name, device ? device->value() : 0, device ? device->limit() : 0) +
-                       ", for the model it " + say(model.name, model.value, model.limit));
 }
 
 std::uint64_t Harness::step_limit() const {

@@ -52,6 +52,11 @@ struct ViolationFound {
 };
 [[noreturn]] void violated(std::string_view oracle, std::string sentence);
 
+/// Compares name, value and limit; the name alone for errors of memory and of system calls, whose
+/// value depends on how an access is cut. Throws ViolationFound.
+void compare_errors(std::string_view oracle, std::string_view what,
+                    const std::optional<Error>& device, const ModelError& model);
+
 using WatchedQueue = virtio::SplitQueue<WatchedMemory>;
 using WatchedChain = virtio::Chain<WatchedQueue>;
 
@@ -154,10 +159,6 @@ class Harness {
   [[nodiscard]] static std::optional<Error> error_of(const Result<T>& result) {
     return result ? std::nullopt : std::optional(result.error());
   }
-  /// Compares name, value and limit; the name alone for errors of memory and of system calls, whose
-  /// value depends on how an access is cut.
-  static void compare_errors(std::string_view oracle, std::string_view what,
-                             const std::optional<Error>& device, const ModelError& model);
   void count(const Error& error) { depth_.count(error); }
   /// Counts the fault of a chain that was taken.
   void count_fault(const WatchedChain& chain) {
