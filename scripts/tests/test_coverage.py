@@ -148,7 +148,7 @@ def test_what_is_marked_unreachable_counts_apart(tree):
 
 
 def test_a_file_that_no_program_sees_fails(tree):
-    tree.write("lib/forgotten.h", "inline int f(int x) {\n  return x;\n}\n")
+    tree.write("lib/forgotten.h", "// What it is for.\ninline int f(int x) {\n  return x;\n}\n")
     tree.write("lib/words.h", "// f() {\nint f(int x);\nconstexpr int kNone{};\n")
     out = coverage(tree, 1, "--profile", "devel")
     assert "lib/forgotten.h: holds code, and no program that was measured is instrumented for it." in out

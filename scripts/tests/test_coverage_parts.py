@@ -73,6 +73,9 @@ def test_what_is_excused_counts_no_more():
     ("f();  // UNREACHABLE: it is\n", "a.cc:1: marked UNREACHABLE, and all of it is reached."),
     ("g();\ng();  // UNREACHABLE\n", "a.cc:2: the mark UNREACHABLE has no reason."),
     ("g();\ng();  // UNREACHABLE:\n", "a.cc:2: the mark UNREACHABLE has no reason."),
+    ("g();\ng();  // UNREACHABLE: .\n", "a.cc:2: the mark UNREACHABLE has no reason."),
+    ("// UNREACHABLE: all of it\nnamespace g {\n" + "g();\n" * 8 + "}\n",
+     "a.cc:1: the mark UNREACHABLE stands for 10 lines; the limit is 8."),
 ])
 def test_bad_marks(source, sentence):
     assert marks.apply("a.cc", marks.find(source), {(1,): True, (2,): False})[2] == [sentence]
@@ -227,6 +230,11 @@ def test_the_ledger_has_a_line_for_each_file():
 @pytest.mark.parametrize("text, sentence", [
     ("[]", "holds a list where an object belongs."),
     ('{"files": {}}', "has no section 'targets'"),
+    ('{"files": {"a": {"lines": "31"}}, "targets": {}, "tests": {}, "timed": {}, "cases": {}}', "what it says of 'a' is no coverage"),
+    ('{"files": {"a": {"lines": [1, 1], "regions": [1, 1]}}, "targets": {}, "tests": {}, "timed": {}, "cases": {}}', "what it says of 'a' is no coverage"),
+    ('{"files": {"a": null}, "targets": {}, "tests": {}, "timed": {}, "cases": {}}', "what it says of 'a' is no coverage"),
+    ('{"files": {}, "targets": {"t": []}, "tests": {}, "timed": {}, "cases": {}}', "is no coverage: []"),
+    ('{"files": {}, "targets": {}, "tests": {}, "timed": {}, "cases": {"t": "14"}}', "which is no number"),
     ("{", "is not JSON"),
 ])
 def test_a_broken_ledger(tmp_path, text, sentence):

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "guestproof/testing/scenario/record.h"
@@ -59,8 +61,7 @@ TEST_F(AflMutator, TakesPartsOfTheOtherInput) {
   const auto state = start(1);
   const auto has_a_record_of = [](const Bytes& bytes, std::uint8_t value) {
     for (std::size_t at = 0; at < bytes.size(); at += kRecordBytes)
-      if (std::count(bytes.begin() + at, bytes.begin() + at + kRecordBytes, value) > 20)
-        return true;
+      if (std::ranges::count(std::span(bytes).subspan(at, kRecordBytes), value) > 20) return true;
     return false;
   };
   int crossed = 0;

@@ -88,5 +88,8 @@ def _sources(args, binaries: Binaries) -> dict[str, Path]:
             raise Fail(f"{folder} is no run, so say with one --target whose inputs it holds.")
         return {binaries.select(args.target)[0]: folder.absolute()}
     found = run.find((args.out or paths.run_root()).absolute(), args.source)
-    targets = binaries.select(args.target or found.options()["targets"])
+    known = found.options().get("targets")
+    if not isinstance(known, list):
+        raise Fail(f"{found.options_file}: does not say which targets the run had.")
+    targets = binaries.select(args.target or known)
     return {target: found.corpus(target) for target in targets if found.corpus(target).is_dir()}

@@ -92,13 +92,14 @@ def _compare(measured: Measured, profile: str, may_write: bool) -> int:
 def _tell(changes: list[ratchet.Change], may_rise: bool) -> None:
     """Falls one by one, and what is no fall in a line for each corpus."""
     for change in changes:
-        if change.kind == FALL or change.kind == RISE and not change.where:
+        if change.kind == FALL or change.sentence and not change.where:
             whose = f"{change.where}: " if change.where else ""
-            terminal.verdict(change.kind == RISE and may_rise, f"{whose}{change.path}: {change.sentence}")
+            terminal.verdict(change.kind != FALL and may_rise, f"{whose}{change.path}: {change.sentence}")
     for where in dict.fromkeys(change.where for change in changes):
         for kind, words in ((RISE, "covers more of"), (OTHER, "covers as much as before, elsewhere, of")):
-            paths = [change.path for change in changes if (change.where, change.kind) == (where, kind)]
-            if paths and (where or kind == OTHER):
+            paths = [change.path for change in changes if (change.where, change.kind) == (where, kind)
+                     and (where or not change.sentence)]
+            if paths:
                 terminal.verdict(may_rise, f"{where or 'the whole'} {words} {' '.join(paths)}")
 
 

@@ -19,6 +19,7 @@ from guestproof_dev.errors import Fail
 from guestproof_dev.fuzz import atomic
 
 PATH = Path("ci") / "coverage.json"
+_MEND = "take the file away, and `scripts/dev coverage --profile devel` writes all of it"
 SECTIONS = ("files", "targets", "tests", "timed", "cases")
 
 
@@ -56,9 +57,24 @@ def read(root: Path) -> dict | None:
     value = atomic.read_json(path)
     for section in SECTIONS:
         if not isinstance(value.get(section), dict):
-            raise Fail(f"{path}: has no section '{section}'; `scripts/dev coverage --profile devel` writes all of it "
-                       "when the file is removed.")
+            raise Fail(f"{path}: has no section '{section}'; {_MEND}.")
+    entries = [*value["files"].items(), *value["timed"].items(),
+               *(item for section in ("targets", "tests") for each in value[section].values()
+                 for item in (each.items() if isinstance(each, dict) else [("", each)]))]
+    for name, entry in entries:
+        if not _is_entry(entry):
+            raise Fail(f"{path}: what it says of '{name}' is no coverage: {json.dumps(entry)[:60]}; {_MEND}.")
+    for name, count in value["cases"].items():
+        if not isinstance(count, int):
+            raise Fail(f"{path}: {name} has {json.dumps(count)[:60]} cases, which is no number; {_MEND}.")
     return value
+
+
+def _is_entry(entry) -> bool:
+    counts = [entry.get(kind) for kind in places.KINDS] if isinstance(entry, dict) else [None]
+    return all(isinstance(each, list) and len(each) == 2 and all(isinstance(number, int) for number in each)
+               for each in counts) and isinstance(entry.get("missed", ""), str) \
+        and isinstance(entry.get("unreachable", 0), int)
 
 
 def is_written(root: Path, value: dict) -> bool:

@@ -3,7 +3,8 @@
     if (::fstat(fd, &status) != 0) return fail(...);  // UNREACHABLE: fstat() fails on no open descriptor
 
 excuses what is missed in this line. On a line of its own the mark stands for the whole statement below it. A mark needs
-a reason, and something that is missed: one whose code is reached after all is an error.
+a reason, and something that is missed: one whose code is reached after all is an error, and so is one that stands for
+more than a few lines.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from guestproof_dev.coverage.places import Places
 
+LONGEST = 8  # lines of a statement; what is longer hides what could be tested
 _MARK = re.compile(r"^(?P<code>.*?)// UNREACHABLE\b:?\s*(?P<reason>.*)$")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|//.*")
 
@@ -48,9 +50,13 @@ def apply(path: str, marks: list[Mark], places: Places) -> tuple[Places, list[in
     """The places without the excused ones, the lines of these, and what is wrong with the marks."""
     excused, problems = set(), []
     for mark in marks:
+        if len(mark.lines) > LONGEST:
+            problems.append(f"{path}:{mark.line}: the mark UNREACHABLE stands for {len(mark.lines)} lines; the limit is "
+                            f"{LONGEST}.")
+            continue
         mine = {place for place, reached in places.items() if not reached and place[0] in mark.lines}
         excused |= mine
-        if not mark.reason:
+        if not re.search(r"\w\w", mark.reason):
             problems.append(f"{path}:{mark.line}: the mark UNREACHABLE has no reason.")
         if not mine:
             problems.append(f"{path}:{mark.line}: marked UNREACHABLE, and all of it is reached.")

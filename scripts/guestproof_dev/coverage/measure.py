@@ -19,7 +19,7 @@ EXACT = ("unit", "prop", "replay")
 # What depends on timing is held as a floor.
 TIMED = ("kvm", "e2e")
 _BODY = re.compile(r"\)[^;{}()=]*\{")
-_REMARK = re.compile(r"//.*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+_REMARK = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL)
 
 
 @dataclass
@@ -48,7 +48,8 @@ def measure(root: Path, made: list[programs.Program], scratch: Path) -> Measured
         reaches = list(pool.map(lambda program: _reach(root, program, scratch), made))
     timed = [reach for reach in reaches if reach.program.label in TIMED]
     exact = [reach for reach in reaches if reach not in timed] or timed
-    result = Measured(cases={program.name: len(program.cases) for program in made if not program.target})
+    cases = {program.name: len(program.cases) - program.skipped for program in made if not program.target}
+    result = Measured(cases=cases | programs.elsewhere({program.label for program in made}))
     _take_files(result, Tree(root), _together(reaches, exact))
     result.functions = frontier.functions([reach.functions for reach in exact], result.files)
     result.timed = _only(result, _together(reaches, timed))

@@ -1,7 +1,9 @@
 """The programs whose coverage is measured: what ctest runs of the preset `coverage`, each once and as a whole."""
 
 import os
+import re
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +12,9 @@ from guestproof_dev.errors import Fail
 from guestproof_dev.paths import ROOT
 
 PRESET = "coverage"
+LABELS = ("unit", "prop", "replay")  # that have a build target
 PATIENCE = 600  # seconds for one program; the slowest takes some ten
+_SKIPPED = re.compile(r"^\[  SKIPPED \] (\d+) tests?", re.MULTILINE)
 # What would make a program run other cases than ctest does, or others on another day.
 _FOREIGN = ("GTEST_", "RC_PARAMS", "GUESTPROOF_", "LLVM_PROFILE_FILE")
 
@@ -24,6 +28,7 @@ class Program:
     label: str
     target: str = ""
     cases: list[str] = field(default_factory=list)
+    skipped: int = 0  # of the cases, when it was run
 
     @property
     def name(self) -> str:
@@ -32,7 +37,7 @@ class Program:
 
 def make(labels: list[str]) -> list[Program]:
     """Builds and lists what has one of those labels."""
-    targets = [label for label in labels if label in ("unit", "prop", "replay")]
+    targets = [label for label in labels if label in LABELS]
     folder = build.build(PRESET, targets)
     return [program for label in labels for program in _labelled(folder, label)]
 
@@ -52,6 +57,15 @@ def _labelled(folder: Path, label: str) -> list[Program]:
     return sorted(programs.values(), key=lambda program: program.path)
 
 
+def elsewhere(labels: set[str]) -> dict[str, int]:
+    """How many tests run no program of the preset: those that ask the compiler, by the first word of their names."""
+    folder = build.BUILD / PRESET
+    cases = [case for label in sorted(labels) if label in LABELS
+             for case in test.listing(folder, ["-L", f"^{label}$"], {"LLVM_PROFILE_FILE": os.devnull})]
+    return dict(Counter(case["name"].partition(".")[0] for case in cases
+                        if Path(case["command"][0]).name.startswith(("cmake", "clang", "g++", "c++"))))
+
+
 def run(program: Program, folder: Path) -> Path:
     """Runs it; the profile that it left in the folder."""
     profile = folder / f"{program.name}.profraw"
@@ -67,6 +81,8 @@ def run(program: Program, folder: Path) -> Path:
         print(done.stdout, end="")
         raise Fail(f"{program.name} failed with exit code {done.returncode}, so nothing can be said of what it covers; "
                    f"its output is above ({program.path.relative_to(ROOT)}).")
+    skipped = _SKIPPED.search(done.stdout)
+    program.skipped = int(skipped[1]) if skipped else 0
     if not profile.exists() or profile.stat().st_size == 0:
         raise Fail(f"{program.name} left no profile; was it built with the preset {PRESET}?")
     return profile

@@ -76,7 +76,11 @@ def _change(where: str, path: str, old: dict, new: dict, falls: list[str], follo
         lost = _spell(path, _lost(path, old, new, follow)) or "nothing that was reached before; the code is new"
         return Change(FALL, where, path, f"{_versus(falls, old, new)}. Lost: {lost}.")
     rises = [kind for kind in places.KINDS if _missed(new, kind) < _missed(old, kind)]
-    return Change(RISE if rises else OTHER, where, path, _versus(rises, old, new))
+    lost = "" if where else _spell(path, _lost(path, old, new, follow))
+    excused = new.get("unreachable", 0) - old.get("unreachable", 0)
+    said = [_versus(rises, old, new), f"others are reached for: {lost}" if lost else "",
+            f"{excused} more lines are marked unreachable" if excused > 0 else ""]
+    return Change(RISE if rises else OTHER, where, path, "; ".join(filter(None, said)))
 
 
 def _missed(entry: dict, kind: str) -> int:
