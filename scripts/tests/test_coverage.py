@@ -23,6 +23,8 @@ foreach(label unit prop)
     set_tests_properties(${label}.${case} PROPERTIES LABELS ${label})
   endforeach()
 endforeach()
+add_test(NAME refused.copy COMMAND ${CMAKE_COMMAND} -E true)
+set_tests_properties(refused.copy PROPERTIES LABELS unit)
 add_subdirectory(fuzz)
 """
 FUZZ = """\
@@ -101,7 +103,7 @@ def test_the_ledger_says_what_is_covered(tree):
     held = json.loads((tree.root / LEDGER).read_text())
     assert held["files"] == {"lib/toy.h": {"lines": [8, 8], "regions": [5, 5], "branches": [2, 2]}}
     assert held["targets"] == {"toy": held["files"]}
-    assert held["cases"] == {"a_unit": 2, "a_prop": 2}
+    assert held["cases"] == {"a_unit": 2, "a_prop": 2, "refused": 1}
     before = (tree.root / LEDGER).read_bytes()
     assert "nothing has changed" in coverage(tree, 0)
     coverage(tree, 0, "--profile", "devel")
@@ -145,6 +147,20 @@ def test_what_is_marked_unreachable_counts_apart(tree):
     assert '"unreachable": 1' in (tree.root / LEDGER).read_text()
     tree.write("a_unit.cc", UNIT.replace("larger(2L", "doubled(-1) == -1 && larger(2L"))
     assert "lib/toy.h:9: marked UNREACHABLE, and all of it is reached." in coverage(tree, 1)
+
+
+def test_a_case_that_skips_itself_is_missed(tree):
+    skips = UNIT.replace("  // What", '  std::puts("[  SKIPPED ] 1 test, listed below:");\n  // What')
+    tree.write("a_unit.cc", skips.replace("<cstdlib>", "<cstdlib>\n#include <cstdio>"))
+    assert "a_unit: runs 1 cases, ran 2" in coverage(tree, 1, "--profile", "devel")
+
+
+def test_a_test_that_runs_no_program_is_missed(tree):
+    tree.write("CMakeLists.txt", LISTS.replace("refused.copy PROPERTIES LABELS unit", "refused.copy PROPERTIES LABELS tool"))
+    try:
+        assert "refused: runs 0 cases, ran 1" in coverage(tree, 1, "--profile", "devel")
+    finally:
+        tree.write("CMakeLists.txt", LISTS)
 
 
 def test_a_file_that_no_program_sees_fails(tree):

@@ -183,3 +183,12 @@ def test_mistakes_get_a_sentence(jobs, tmp_path, words, sentence):
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_run_that_does_not_say_its_targets(jobs, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    done = jobs.dev("corpus", "add", tmp_path / "run", "--binaries", jobs.binaries, "--out", jobs.out)
+    assert done.returncode == 1
+    assert "does not say which targets the run had." in done.stderr
+    assert "Traceback" not in done.stderr
