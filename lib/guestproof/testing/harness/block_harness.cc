@@ -287,12 +287,7 @@ Harness::Turn BlockHarness::serve(Lane& lane, std::uint32_t looks) {
   });
   if (position != answers_.size())
     violated(kLiveness, "the device left a request that the model answered");
-  if (!turn) {
-    count(turn.error());
-    return {};
-  }
-  if (turn->more) depth_.count(turns_);
-  return *turn;
+  return counted(turn, turns_);
 }
 
 Harness::Turn BlockHarness::serve_model(Lane& lane, std::uint32_t looks) {

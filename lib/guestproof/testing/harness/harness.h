@@ -160,6 +160,13 @@ class Harness {
     return result ? std::nullopt : std::optional(result.error());
   }
   void count(const Error& error) { depth_.count(error); }
+  /// What serve() says of a turn: counts the error that ended it, or with `more` that it was cut
+  /// off.
+  [[nodiscard]] Turn counted(const Result<Turn>& turn, Depth::Index more) {
+    if (!turn) count(turn.error());
+    if (turn && turn->more) depth_.count(more);
+    return turn.value_or(Turn{});
+  }
   /// Counts the fault of a chain that was taken.
   void count_fault(const WatchedChain& chain) {
     if (chain.fault()) count(*chain.fault());

@@ -55,12 +55,7 @@ Harness::Turn QueueHarness::serve(Lane& lane, std::uint32_t looks) {
   });
   if (turn && position != served_.size())
     violated(kLiveness, "the device left a chain that the model served");
-  if (!turn) {
-    count(turn.error());
-    return {};
-  }
-  if (turn->more) depth_.count(turns_);
-  return *turn;
+  return counted(turn, turns_);
 }
 
 Harness::Turn QueueHarness::serve_model(Lane& lane, std::uint32_t looks) {
