@@ -20,6 +20,9 @@ if(GUESTPROOF_COVERAGE)
     -fprofile-update=atomic "SHELL:-mllvm -runtime-counter-relocation")
   target_link_options(guestproof_instrument INTERFACE -fprofile-instr-generate -fcoverage-mapping)
 endif()
+if(GUESTPROOF_STATIC)
+  target_link_options(guestproof_instrument INTERFACE -static)
+endif()
 
 # What guides the engine is apart: the harness, the models and the watching memory would only dilute it and slow it down.
 add_library(guestproof_guidance INTERFACE)

@@ -1,12 +1,19 @@
 # guestproof_tests(unit test) and guestproof_tests(replay replay) in tests/, guestproof_tests(prop prop) in props/: every
 # *_test.cc, *_replay.cc or *_prop.cc below the folder is one program (tests/virtio/queue/chain_test.cc →
 # virtio_queue_chain_test), every case in it one ctest with that label. MAIN: a library with the programs' main(), instead
-# of GoogleTest's. The build targets `unit`, `prop` and `replay` are all programs of a label.
-find_package(GTest REQUIRED)
+# of GoogleTest's. The build targets `unit`, `prop` and `replay` are all programs of a label. ABROAD: the sources (by
+# regular expressions) that are worth their time on other architectures too. The static presets have these programs
+# only, and every other preset lists them, one ctest each, to be run from the folders of the foreign presets.
+if(CMAKE_CROSSCOMPILING)
+  include(GuestproofGoogleTest)
+else()
+  find_package(GTest REQUIRED)
+endif()
 include(GoogleTest)
 
 function(guestproof_tests label suffix)
-  cmake_parse_arguments(arg "" "MAIN" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "MAIN" "LIBRARIES;ABROAD" ${ARGN})
+  string(JOIN "|" abroad ${arg_ABROAD})
   if(NOT arg_MAIN)
     set(arg_MAIN GTest::gtest_main)
   endif()
@@ -17,11 +24,29 @@ function(guestproof_tests label suffix)
   foreach(source IN LISTS sources)
     string(REGEX REPLACE "\\.cc$" "" name ${source})
     string(REPLACE "/" "_" name ${name})
+    if(abroad AND source MATCHES "${abroad}")
+      guestproof_emulated_tests(${label} ${name})
+    elseif(GUESTPROOF_STATIC)
+      continue()
+    endif()
     add_executable(${name} ${source})
     target_link_libraries(${name} PRIVATE guestproof_testing_harness guestproof_virtio_device_block guestproof_virtio_device_vsock guestproof_warnings guestproof_instrument ${arg_LIBRARIES} ${arg_MAIN} GTest::gmock)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_compile_definitions(${name} PRIVATE GUESTPROOF_CORPUS="${PROJECT_SOURCE_DIR}/corpus")
     add_dependencies(${label} ${name})
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES LABELS ${label} TIMEOUT 120)
+  endforeach()
+endfunction()
+
+# guestproof_emulated_tests(unit base_fd_test): the programs of the foreign presets, which `scripts/dev test` builds;
+# without them a bare ctest shows these tests as skipped.
+function(guestproof_emulated_tests label program)
+  if(GUESTPROOF_STATIC)
+    return()
+  endif()
+  foreach(arch aarch64 riscv64)
+    add_test(NAME ${label}-${arch}.${program}
+      COMMAND ${PROJECT_SOURCE_DIR}/scripts/emulate ${arch} ${PROJECT_SOURCE_DIR}/build/${arch}/tests/${program})
+    set_tests_properties(${label}-${arch}.${program} PROPERTIES LABELS ${label}-${arch} TIMEOUT 300 SKIP_RETURN_CODE 125)
   endforeach()
 endfunction()

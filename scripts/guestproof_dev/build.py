@@ -1,6 +1,7 @@
 """Configure and build a preset.
 
-Each preset of CMakePresets.json has its own folder, build/PRESET. Quiet unless the build fails.
+Each preset of CMakePresets.json has its own folder, build/PRESET. Quiet unless the build fails. x86_64, aarch64 and
+riscv64 are the library and statically linked test programs for a machine of that architecture.
 """
 
 import fcntl
@@ -16,7 +17,8 @@ from guestproof_dev.errors import Fail
 from guestproof_dev.paths import BUILD, ROOT
 
 PRESETS = ROOT / "CMakePresets.json"
-WITH_GCC = {"dev", "release"}
+PACKAGES = {"dev": {"build"}, "release": {"build"}, "x86_64": {"build"}, "aarch64": {"build", "cross"},
+            "riscv64": {"build", "cross"}}  # of the others, which Clang builds, {"build", "fuzz"}
 
 
 def add_arguments(parser):
@@ -61,7 +63,7 @@ def _prepared(preset: str):
     """The preset's folder, with its tools installed, ours alone: Ninja itself does not look out for a second build."""
     if preset not in presets():
         raise Fail(f"there is no preset '{preset}'; the presets are: {', '.join(presets())}.")
-    setup.ensure({"build"} if preset in WITH_GCC else {"build", "fuzz"})
+    setup.ensure(PACKAGES.get(preset, {"build", "fuzz"}))
     BUILD.mkdir(exist_ok=True)
     with open(BUILD / f".{preset}.lock", "w") as lock:
         try:

@@ -17,6 +17,7 @@ PATIENCE = 600  # seconds to wait for another package manager to finish
 GROUPS = {
     "build": ["g++", "cmake", "ninja-build", "ccache", "libgtest-dev", "libgmock-dev", "librapidcheck-dev",
               "libbenchmark-dev", "pkgconf"],
+    "cross": ["g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "googletest", "qemu-user-static"],
     "fuzz": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "afl++"],
     "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],
     "report": ["python3-rich", "python3-jinja2", "python3-matplotlib"],

@@ -1,8 +1,9 @@
 """Build and run the tests: units, properties, corpus replay, checks of the tree.
 
-Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), tool (the tree and this
-tool). Tests that run a binary of another preset's folder get that preset built first. With --preset the units and
-properties of another build run, under a sanitizer, say.
+Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), unit-aarch64 and
+unit-riscv64 (unit tests of these architectures, emulated), tool (the tree and this tool). Tests that run a binary of
+another preset's folder get that preset built first. With --preset the units and properties of another build run, under
+a sanitizer, say.
 """
 
 import json
@@ -19,7 +20,7 @@ _ROUTINE = re.compile(r"\s+Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed +[\d.
 
 
 def add_arguments(parser):
-    parser.add_argument("-L", "--label", metavar="REGEX", help="only tests with a label that matches")
+    parser.add_argument("-L", "--label", metavar="REGEX", help="only tests with a label that matches as a whole")
     parser.add_argument("-R", "--regex", metavar="REGEX", help="only tests with a name that matches")
     parser.add_argument("--preset", default="dev", metavar="NAME",
                         help="tests of this build (default: dev); of another one the units and properties")
@@ -54,11 +55,11 @@ def _show(child: subprocess.Popen) -> None:
 
 
 def _selection(args) -> list[str]:
-    label = ["-L", args.label] if args.label is not None else []
-    if args.preset != "dev":  # the others are the tool's and the programs' of the fuzzing presets
-        label = ["-L", "unit|prop", *label]
+    labels = [args.label] if args.label is not None else []
+    if args.preset != "dev":  # the others are the tool's and the programs' of other presets
+        labels = ["unit|prop", *labels]
     regex = ["-R", args.regex] if args.regex is not None else []
-    return label + regex
+    return [word for label in labels for word in ("-L", f"^({label})$")] + regex
 
 
 def listing(folder, selection: list[str], environment: dict[str, str] = {}) -> list[dict]:
@@ -71,7 +72,7 @@ def listing(folder, selection: list[str], environment: dict[str, str] = {}) -> l
         complaint = (said.stderr.strip() or said.stdout.strip()).partition("\n")[0]
         raise Fail(f"ctest cannot list the tests: {complaint}") from error
     if not tests:
-        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, prop, replay and tool.")
+        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, unit-ARCH, prop, replay and tool.")
     return tests
 
 

@@ -95,6 +95,8 @@ add_test(NAME foreign COMMAND ${CMAKE_COMMAND} -E cat ${PROJECT_SOURCE_DIR}/buil
 set_tests_properties(good PROPERTIES LABELS unit)
 set_tests_properties(bad PROPERTIES LABELS prop)
 set_tests_properties(foreign PROPERTIES LABELS replay)
+add_test(NAME emulated COMMAND ${CMAKE_COMMAND} -E cat ${PROJECT_SOURCE_DIR}/build/other/whole)
+set_tests_properties(emulated PROPERTIES LABELS unit-other)
 """
 
 
@@ -114,10 +116,22 @@ def test_runs_the_tests_that_match(project, words, code, summary):
     assert not (project.root / "build/other").exists()
 
 
-def test_builds_the_other_preset_for_a_test_of_its_binary(project):
+@pytest.mark.parametrize("label", ["replay", "unit-other", "unit-.*"])
+def test_builds_the_other_preset_for_a_test_of_its_binary(project, label):
     add(project, TESTS)
-    assert project.dev("test", "-L", "replay").returncode == 0
+    assert project.dev("test", "-L", label).returncode == 0
     assert (project.root / "build/other/whole").exists()
+
+
+def test_a_foreign_architecture_needs_its_compilers(project):
+    project.write("CMakePresets.json", json.dumps(PRESETS).replace('"other"', '"riscv64"'))
+    project.program("dpkg-query", 'shift 3; for name in "$@"; do [[ $name == g++-* ]] || echo "installed $name"; done')
+    project.program("sudo", "")
+    project.program("apt-get", "echo 'E: no network'; exit 100")
+    assert project.dev("build").returncode == 0
+    done = project.dev("build", "riscv64")
+    assert done.returncode == 1
+    assert done.stderr.endswith("apt-get could not install g++-aarch64-linux-gnu g++-riscv64-linux-gnu: no network.\n")
 
 
 def test_runs_units_and_properties_of_another_preset(project):
@@ -128,12 +142,13 @@ def test_runs_units_and_properties_of_another_preset(project):
     assert project.dev("test", "--preset", "other", "-L", "unit").returncode == 0
 
 
-@pytest.mark.parametrize("words", [["-L", "untis"], ["-R", "nothing"], ["-L", "unit", "-R", "bad"]])
-def test_no_match_is_an_error(project, words):
+@pytest.mark.parametrize("words, asked", [(["-L", "uni"], "-L ^(uni)$"), (["-R", "nothing"], "-R nothing"),
+                                          (["-L", "unit", "-R", "bad"], "-L ^(unit)$ -R bad")])
+def test_no_match_is_an_error(project, words, asked):
     add(project, TESTS)
     done = project.dev("test", *words)
     assert done.returncode == 1
-    assert f"dev: no test matches {' '.join(words)}; labels are unit, prop, replay and tool.\n" in done.stderr
+    assert f"dev: no test matches {asked}; labels are unit, unit-ARCH, prop, replay and tool.\n" in done.stderr
 
 
 def test_a_wrong_pattern_is_an_error(project):
