@@ -5,6 +5,15 @@
 // kernel's. Not here: anything that calls the kernel (ioctls.h).
 #pragma once
 
+#include <linux/stddef.h>
+
+// Up to Linux 6.6 the headers begin a flexible array with an empty structure, which in C++ has a
+// size: entries, and the sizes in ioctl numbers, would not be where the kernel has them.
+#ifdef __DECLARE_FLEX_ARRAY
+#undef __DECLARE_FLEX_ARRAY
+#define __DECLARE_FLEX_ARRAY(Type, name) __extension__ Type name[0]
+#endif
+
 #include <linux/kvm.h>
 
 #include <cstddef>
@@ -77,6 +86,20 @@ struct kvm_pre_fault_memory {
 #endif
 
 namespace guestproof::kvm {
+
+static_assert(offsetof(kvm_coalesced_mmio_ring, coalesced_mmio) == 8);
+static_assert(offsetof(kvm_irq_routing, entries) == 8 && sizeof(kvm_irq_routing) == 8);
+static_assert(offsetof(kvm_signal_mask, sigset) == 4 && sizeof(kvm_signal_mask) == 4);
+static_assert(offsetof(kvm_stats_desc, name) == 16 && sizeof(kvm_stats_desc) == 16);
+#if defined(__x86_64__)
+static_assert(offsetof(kvm_cpuid2, entries) == 8 && sizeof(kvm_cpuid2) == 8);
+static_assert(offsetof(kvm_msrs, entries) == 8 && sizeof(kvm_msrs) == 8);
+static_assert(offsetof(kvm_msr_list, indices) == 4 && sizeof(kvm_msr_list) == 4);
+static_assert(offsetof(kvm_pmu_event_filter, events) == 32 && sizeof(kvm_pmu_event_filter) == 32);
+static_assert(offsetof(kvm_xsave, extra) == 4096 && sizeof(kvm_xsave) == 4096);
+#else
+static_assert(offsetof(kvm_reg_list, reg) == 8 && sizeof(kvm_reg_list) == 8);
+#endif
 
 /// What stands in kvm_run's union for KVM_EXIT_MEMORY_FAULT.
 struct RunMemoryFault {
