@@ -16,7 +16,7 @@ from guestproof_dev.errors import Fail
 
 GROUPS = {
     "Find bugs": ["fuzz", "repro", "decode", "encode", "corpus"],
-    "Develop": ["test", "coverage", "planted", "check", "build", "bench", "setup"],
+    "Develop": ["test", "with-kvm", "coverage", "planted", "check", "build", "bench", "setup"],
 }
 COMMANDS = [name for names in GROUPS.values() for name in names]
 
@@ -79,7 +79,7 @@ def _dispatch(argv: list[str]) -> int:
     name, *rest = argv
     if name not in COMMANDS or not _source(name):
         raise Fail(f"there is no command '{name}'; the commands are: {', '.join(filter(_source, COMMANDS))}.")
-    module = importlib.import_module(f"guestproof_dev.{name}")
+    module = importlib.import_module(f"guestproof_dev.{_module(name)}")
     parser = Parser(prog=f"scripts/dev {name}", description=module.__doc__, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
@@ -95,8 +95,12 @@ def _overview() -> str:
 
 
 def _source(name: str) -> Path | None:
-    here = Path(__file__).parent
-    return next((path for path in (here / f"{name}.py", here / name / "__init__.py") if path.exists()), None)
+    here = Path(__file__).parent / _module(name)
+    return next((path for path in (here.with_suffix(".py"), here / "__init__.py") if path.exists()), None)
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _summary(name: str) -> str:

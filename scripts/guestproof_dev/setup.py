@@ -1,7 +1,8 @@
 """Install the Debian packages that the commands need.
 
-Each command installs what it lacks by itself; this installs everything at once. With --check nothing is changed: the
-missing packages are named, and the exit code is 1 when there are any.
+Each command installs what it lacks by itself; this installs everything at once. The group `kernels` is not installed: it
+is downloaded into ~/.cache/guestproof for `scripts/dev with-kvm`; named alone it brings the newest. With --check nothing
+is changed: what is missing is named, and the exit code is 1 when there is anything.
 """
 
 import os
@@ -12,6 +13,8 @@ import time
 
 from guestproof_dev import terminal
 from guestproof_dev.errors import Fail
+from guestproof_dev.kvm import kernels
+from guestproof_dev.kvm.architectures import ALL
 
 PATIENCE = 600  # seconds to wait for another package manager to finish
 GROUPS = {
@@ -22,32 +25,52 @@ GROUPS = {
     "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],
     "report": ["python3-rich", "python3-jinja2", "python3-matplotlib"],
     "tooltest": ["python3-pytest"],
+    "kvm": ["qemu-system-x86", "qemu-system-arm", "qemu-system-misc"],
 }
+KERNELS = "kernels"
 
 
 def add_arguments(parser):
     parser.add_argument("--check", action="store_true", help="only report what is missing")
     parser.add_argument("groups", nargs="*", metavar="GROUP",
-                        help=f"which packages: {', '.join(GROUPS)} (all when none is named)")
+                        help=f"which packages: {', '.join([*GROUPS, KERNELS])} (all when none is named)")
 
 
 def main(args) -> int:
     for group in args.groups:
-        if group not in GROUPS:
-            raise Fail(f"there is no package group '{group}'; the groups are: {', '.join(GROUPS)}.")
-    groups = set(args.groups or GROUPS)
+        if group not in (*GROUPS, KERNELS):
+            raise Fail(f"there is no package group '{group}'; the groups are: {', '.join([*GROUPS, KERNELS])}.")
+    groups = set(args.groups or (*GROUPS, KERNELS))
     if not args.check:
         ensure(groups)
+        if KERNELS in groups:
+            _get_kernels(newest=bool(args.groups))
         print("dev: every package is there.")
         return 0
-    lacking = missing(groups)
-    print(f"dev: missing packages: {' '.join(lacking)}" if lacking else "dev: every package is there.")
-    return 1 if lacking else 0
+    lacking = {"packages": missing(groups), KERNELS: _missing_kernels() if KERNELS in groups else []}
+    for what, names in lacking.items():
+        if names:
+            print(f"dev: missing {what}: {' '.join(names)}")
+    if any(lacking.values()):
+        return 1
+    print("dev: every package is there.")
+    return 0
+
+
+def _get_kernels(newest: bool) -> None:
+    for architecture in ALL.values():
+        (kernels.refresh if newest else kernels.ensure)(architecture)
+
+
+def _missing_kernels() -> list[str]:
+    return [architecture.kernel for architecture in ALL.values() if not kernels.cached(architecture)]
 
 
 def missing(groups: set[str]) -> list[str]:
     """The packages of those groups that are not installed, found with one question to dpkg."""
     wanted = [package for group in GROUPS if group in groups for package in GROUPS[group]]
+    if not wanted:
+        return []
     try:
         answer = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${binary:Package}\n", *wanted],
                                 capture_output=True, text=True)

@@ -11,6 +11,9 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
+from guestproof_dev.kvm import kernels  # noqa: E402
+from guestproof_dev.kvm.architectures import ALL  # noqa: E402
+
 HEADER = "// What this header is for, in a sentence.\n#pragma once\n"
 GOOD_TREE = {
     ".clang-format": (SCRIPTS.parent / ".clang-format").read_text(),
@@ -79,8 +82,13 @@ class Copy:
         self.root, self.bin = root, bin_folder
         shutil.copytree(SCRIPTS, root / "scripts", ignore=shutil.ignore_patterns("__pycache__", "tests"))
         self.environment = {**os.environ, "PATH": f"{bin_folder}:/usr/bin:/bin"}
-        # All packages seem installed: what these tests need is there when they run.
+        # All packages seem installed, and all kernels there: what these tests need is there when they run.
         self.program("dpkg-query", 'shift 3; for name in "$@"; do echo "installed $name"; done')
+        self.cache = root.parent / "cache" / "guestproof"
+        self.environment["XDG_CACHE_HOME"] = str(self.cache.parent)
+        for architecture in ALL.values():
+            name = f"linux-image-0_0_{kernels.recipe(architecture)}"
+            (self.cache / "kernels" / architecture.name / name).mkdir(parents=True)
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from guestproof_dev import crash
 from guestproof_dev.errors import Fail
-from guestproof_dev.fuzz import afl, atomic, depth, duration, finding, run, schedule
+from guestproof_dev import duration
+from guestproof_dev.fuzz import afl, atomic, depth, finding, run, schedule
 from guestproof_dev.fuzz.combination import Combination, combine, judges
 from guestproof_dev.fuzz.execute import Outcome
 from guestproof_dev.fuzz.minimise import without_records

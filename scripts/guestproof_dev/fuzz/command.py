@@ -5,9 +5,9 @@ import secrets
 import time
 from pathlib import Path
 
-from guestproof_dev import paths, setup
+from guestproof_dev import duration, paths, setup
 from guestproof_dev.errors import Fail
-from guestproof_dev.fuzz import atomic, duration, report, run, summary
+from guestproof_dev.fuzz import atomic, report, run, summary
 from guestproof_dev.fuzz.binaries import Binaries
 from guestproof_dev.fuzz.combination import Combination, combine
 from guestproof_dev.fuzz.display import Display

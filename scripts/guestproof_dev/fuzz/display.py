@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from guestproof_dev.fuzz import duration, summary
+from guestproof_dev import duration
+from guestproof_dev.fuzz import summary
 from guestproof_dev.fuzz.job import Job
 
 LINE_SECONDS = 10.0

@@ -4,7 +4,8 @@ import io
 import json
 from pathlib import Path
 
-from guestproof_dev.fuzz import atomic, duration
+from guestproof_dev import duration
+from guestproof_dev.fuzz import atomic
 from guestproof_dev.fuzz.run import Run
 from guestproof_dev.fuzz.worker import read_log
 

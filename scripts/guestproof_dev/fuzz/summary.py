@@ -28,7 +28,7 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
-from guestproof_dev.fuzz import duration
+from guestproof_dev import duration
 from guestproof_dev.fuzz.combination import Combination
 from guestproof_dev.fuzz.finding import Finding
 from guestproof_dev.fuzz.job import Job

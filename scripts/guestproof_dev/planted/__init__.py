@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from guestproof_dev import setup, terminal
+from guestproof_dev import duration, setup, terminal
 from guestproof_dev.errors import Fail
-from guestproof_dev.fuzz import atomic, duration
+from guestproof_dev.fuzz import atomic
 from guestproof_dev.paths import ROOT
 from guestproof_dev.planted import fault as faults
 from guestproof_dev.planted import trial

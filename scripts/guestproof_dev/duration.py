@@ -14,7 +14,7 @@ def parse(text: str) -> int:
         raise Fail(f"'{text}' is not a time; write a number and s, m, h or d, as in 90s, 15m or 1d.")
     seconds = int(match[1]) * _UNITS[match[2]]
     if not 1 <= seconds <= LONGEST:
-        raise Fail(f"a job of '{text}' is out of bounds; it may take from 1s to {LONGEST // _UNITS['d']}d.")
+        raise Fail(f"'{text}' is out of bounds; a time may be from 1s to {LONGEST // _UNITS['d']}d.")
     return seconds
 
 

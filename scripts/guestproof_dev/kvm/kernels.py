@@ -1,0 +1,184 @@
+"""The kernels of nested machines, from Debian's packages into $XDG_CACHE_HOME/guestproof (else ~/.cache/guestproof).
+
+kernels/ARCHITECTURE/PACKAGE_VERSION_RECIPE/ holds the kernel, the modules that a nested machine loads and a static
+busybox. A folder of that name is complete: it is made under another name. Once there it is used without asking the
+network; `scripts/dev setup kernels` looks for newer ones.
+"""
+
+import fcntl
+import hashlib
+import lzma
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from guestproof_dev.errors import Fail
+from guestproof_dev.kvm import apt
+from guestproof_dev.kvm.architectures import Architecture
+
+BUSYBOX = "busybox-static"
+_RECIPE = 1  # to be raised when a cache is made in another way; the modules are part of a folder's name anyway
+_NEW = ".new-"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    folder: Path
+
+    @property
+    def image(self) -> Path:
+        return self.folder / "kernel"
+
+    @property
+    def busybox(self) -> Path:
+        return self.folder / "busybox"
+
+    @property
+    def modules(self) -> list[Path]:
+        """In the order in which they are loaded."""
+        return sorted((self.folder / "modules").iterdir())
+
+
+def cache() -> Path:
+    """The folder outside the build tree for what is downloaded or made once."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guestproof"
+
+
+def ensure(architecture: Architecture) -> Kernel:
+    """The newest kernel that is there, else the one that the mirror has."""
+    found = cached(architecture)
+    if found:
+        return found
+    with _locked(architecture) as folder:
+        return cached(architecture) or _fetch(architecture, folder)
+
+
+def refresh(architecture: Architecture) -> Kernel:
+    """The mirror's newest; where the mirror cannot be reached, what is there."""
+    try:
+        with _locked(architecture) as folder:
+            return _fetch(architecture, folder)
+    except Fail as problem:
+        found = cached(architecture)
+        if not found:
+            raise
+        print(f"dev: {problem} {found.folder.name} is used.", file=sys.stderr)
+        return found
+
+
+def cached(architecture: Architecture) -> Kernel | None:
+    folders = (cache() / "kernels" / architecture.name).glob(f"*_{recipe(architecture)}")
+    newest = max(folders, key=lambda folder: folder.stat().st_mtime, default=None)
+    return Kernel(newest) if newest else None
+
+
+def recipe(architecture: Architecture) -> str:
+    return hashlib.sha256(repr((_RECIPE, architecture.modules)).encode()).hexdigest()[:8]
+
+
+@contextmanager
+def _locked(architecture: Architecture):
+    """The architecture's folder, ours alone; what a kill -9 left there is removed."""
+    folder = cache() / "kernels" / architecture.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"dev: waiting for another download of {architecture.kernel}", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.glob(f"{_NEW}*"):
+            shutil.rmtree(left)
+        yield folder
+
+
+def _fetch(architecture: Architecture, folder: Path) -> Kernel:
+    started = time.monotonic()
+    # Not in the cache: apt's own user must be able to read it.
+    with tempfile.TemporaryDirectory(prefix="guestproof-apt-") as scratch:
+        os.chmod(scratch, 0o755)
+        packages = apt.Apt(Path(scratch), architecture.debian, architecture.suite, apt.mirror())
+        packages.update(architecture.kernel)
+        package = packages.kernel_of(architecture.kernel)
+        target = folder / f"{package}_{packages.version(package).replace(':', '%')}_{recipe(architecture)}"
+        if not target.exists():
+            print(f"dev: downloading {package} and {BUSYBOX} for {architecture.name}", file=sys.stderr, flush=True)
+            _make(target, architecture, packages.download(package), packages.download(BUSYBOX))
+            print(f"dev: the kernel for {architecture.name} is in {target} ({time.monotonic() - started:.1f} s)",
+                  file=sys.stderr, flush=True)
+    # The one before stays: a machine may be starting from it.
+    for old in sorted(folder.glob("linux-image-*"), key=lambda each: each.stat().st_mtime)[:-2]:
+        shutil.rmtree(old)
+    return Kernel(target)
+
+
+def _make(target: Path, architecture: Architecture, kernel: Path, busybox: Path) -> None:
+    new = Path(tempfile.mkdtemp(dir=target.parent, prefix=_NEW))
+    (new / "modules").mkdir()
+    _take_kernel(new, architecture, kernel)
+    _take_busybox(new, busybox)
+    os.chmod(new, 0o755)
+    os.rename(new, target)
+
+
+def _take_kernel(new: Path, architecture: Architecture, package: Path) -> None:
+    wanted = {name: f"{index:02}-{name}.ko" for index, name in enumerate(architecture.modules)}
+    built_in: set[str] = set()
+    for path, content in _files(package):
+        if path.parts[:1] == ("boot",) and path.name.startswith("vmlinu"):
+            (new / "kernel").write_bytes(_unpacked(content.read()))
+        elif path.name == "modules.builtin":
+            built_in = {PurePosixPath(line).stem.replace("-", "_") for line in content.read().decode().splitlines()}
+        elif path.name.partition(".ko")[0] in wanted and ".ko" in path.name:
+            module = wanted.pop(path.name.partition(".ko")[0])
+            (new / "modules" / module).write_bytes(_plain(path, content.read()))
+    lacking = {name for name in wanted if name.replace("-", "_") not in built_in}
+    if lacking or not (new / "kernel").exists():
+        raise Fail(f"{package.name} has no {', '.join(sorted(lacking)) or 'kernel'}.")
+
+
+def _take_busybox(new: Path, package: Path) -> None:
+    for path, content in _files(package):
+        if path.name == "busybox" and path.parent.name == "bin":
+            (new / "busybox").write_bytes(content.read())
+    if not (new / "busybox").exists():
+        raise Fail(f"{package.name} has no busybox.")
+
+
+def _files(package: Path):
+    """Path and content of each file in a .deb, as it passes by: the kernel's packages unpack to 400 MB."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as unpacking:
+        with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
+            for member in archive:
+                if member.isfile():
+                    yield PurePosixPath(member.name), archive.extractfile(member)
+        unpacking.stdout.read()
+    if unpacking.returncode != 0:
+        raise Fail(f"dpkg-deb cannot unpack {package.name}: exit code {unpacking.returncode}.")
+
+
+def _plain(path: PurePosixPath, content: bytes) -> bytes:
+    if path.suffix == ".xz":
+        return lzma.decompress(content)
+    if path.suffix != ".ko":
+        raise Fail(f"the module {path} is compressed in a way that is not known here.")
+    return content
+
+
+def _unpacked(image: bytes) -> bytes:
+    """Of a bzImage that holds a kernel packed with xz, the kernel: to unpack it takes an emulated machine 4 s of 8.
+    Offsets are from the kernel's Documentation/arch/x86/boot.rst."""
+    if image[0x202:0x206] != b"HdrS":
+        return image
+    setup = (image[0x1f1] or 4) + 1
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    packed = image[setup * 512 + offset:][:length]
+    return lzma.LZMADecompressor().decompress(packed) if packed[:6] == b"\xfd7zXZ\0" else image

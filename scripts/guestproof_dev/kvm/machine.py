@@ -1,0 +1,114 @@
+"""A machine that has a KVM, emulated by QEMU for the time of one command, with the host's files in it.
+
+It sees the host's root read-only by 9p, under an overlay that ends with it, and writes into one folder of the host, the
+share: `stdout` and `stderr` as the command writes them, then out/ and `code`. It has no network and no disk.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from guestproof_dev import process
+from guestproof_dev.errors import Fail
+from guestproof_dev.kvm import initramfs
+from guestproof_dev.kvm.architectures import Architecture
+from guestproof_dev.kvm.kernels import Kernel
+
+MEMORY = 1024  # MiB
+CPUS = 2
+BOOT = 120  # seconds; on an idle host it takes 3
+LATE = 30  # seconds from the time limit to the end of the machine
+TICK = 0.02  # seconds between two looks at the command's output
+TAIL = 40  # lines of the console that are shown when a machine has died
+
+
+@dataclass(frozen=True)
+class Job:
+    command: list[str]
+    environment: dict[str, str]
+    folder: Path  # where it runs
+    out: Path  # what it leaves there is brought out
+    limit: int  # seconds
+
+
+class Late(Exception):
+    """The command was ended by its time limit."""
+
+
+def run(architecture: Architecture, kernel: Kernel, job: Job) -> int:
+    """The command's exit code; its output has then been passed on, and what it left in `out` is there."""
+    with tempfile.TemporaryDirectory(prefix="guestproof-kvm-") as scratch:
+        share = Path(scratch, "share")
+        (share / "out").mkdir(parents=True)
+        image, console = Path(scratch, "initramfs"), Path(scratch, "console")
+        image.write_bytes(initramfs.make(kernel, job.command, job.environment, job.folder, job.out, job.limit))
+        code = _watch(_emulator(architecture, kernel.image, image, console, share), share, job.limit)
+        shutil.copytree(share / "out", job.out, symlinks=True, dirs_exist_ok=True)
+        if (share / "late").exists():
+            raise Late
+        if not (share / "code").exists():
+            raise Fail(_died(console, architecture, code))
+        return int((share / "code").read_text())
+
+
+def _emulator(architecture: Architecture, kernel: Path, image: Path, console: Path, share: Path) -> list[str]:
+    def folder(name: str, path: str, more: str = "") -> list[str]:
+        return ["-fsdev", f"local,id={name},path={path.replace(',', ',,')},security_model=none,multidevs=remap{more}",
+                "-device", f"{architecture.disk},fsdev={name},mount_tag={name}"]
+
+    # The kernel ends it when we end, however we end.
+    return ["setpriv", "--pdeathsig", "KILL", "--", architecture.emulator, *architecture.machine,
+            "-accel", "tcg,thread=multi", "-smp", str(CPUS), "-m", str(MEMORY),
+            "-no-user-config", "-nodefaults", "-nic", "none", "-display", "none", "-no-reboot",
+            "-kernel", kernel, "-initrd", image, "-append",
+            f"console={architecture.console} quiet loglevel=3 panic=-1 mitigations=off cryptomgr.notests",
+            "-serial", f"file:{console}", *folder("host", "/", ",readonly=on"), *folder("share", str(share))]
+
+
+def _watch(command: list, share: Path, limit: int) -> int:
+    """Passes on what the command says until the machine ends; returns the emulator's exit code."""
+    deadline = time.monotonic() + BOOT
+    started = False
+    with process.start(command, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True) as child:
+        def pass_on(child: subprocess.Popen) -> int:
+            nonlocal deadline, started
+            said = [(share / "stdout", sys.stdout.fileno()), (share / "stderr", sys.stderr.fileno())]
+            offsets = [0, 0]
+            while True:
+                ended = child.poll() is not None
+                for index, (path, fd) in enumerate(said):
+                    offsets[index] += _copy(path, offsets[index], fd)
+                if ended:
+                    return child.returncode
+                if not started and (share / "started").exists():
+                    started, deadline = True, time.monotonic() + limit + LATE
+                if time.monotonic() > deadline:
+                    child.kill()
+                time.sleep(TICK)
+
+        return process.finish(child, pass_on)
+
+
+def _copy(path: Path, offset: int, fd: int) -> int:
+    """Writes what the file has from there on; returns how many bytes that were."""
+    if not path.exists() or path.stat().st_size <= offset:
+        return 0
+    with open(path, "rb") as file:
+        file.seek(offset)
+        data = memoryview(file.read())
+    written = 0
+    while written < len(data):
+        written += os.write(fd, data[written:])
+    return written
+
+
+def _died(console: Path, architecture: Architecture, code: int) -> str:
+    said = console.read_text(errors="replace").splitlines()[-TAIL:] if console.exists() else []
+    how = f"{architecture.emulator} ended with {code}" if code else "it went down by itself"
+    return "\n    ".join([f"the nested {architecture.name} machine has not run the command to its end: {how}. "
+                          "Its console ends with:", *said])

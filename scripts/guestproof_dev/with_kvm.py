@@ -1,0 +1,122 @@
+"""Run a command where there is a working KVM: on the host, or in a machine that is emulated for it.
+
+The host's KVM is taken when a tiny guest in it can execute what stock kernels need. Else QEMU emulates a machine that
+has one (4 s on two idle cores): the host's files are there, read-only under a layer that is thrown away; the command
+runs as root in the same folder with empty stdin and no network, and its stdout, stderr and exit code are ours. What it
+leaves in the folder $GUESTPROOF_OUT is brought out; where that is not set it is given a temporary one.
+
+For another architecture than the host's, COMMAND is a static program of that architecture. Emulators and kernels are
+Debian packages: the emulators are installed, the kernels unpacked into ~/.cache/guestproof, when they are first needed.
+
+The command's environment: PATH HOME USER LANG TZ TERM TMPDIR KVM_REQUIRED LLVM_PROFILE_FILE RC_PARAMS, and names that
+begin with LC_ or GTEST_ or GUESTPROOF_ or end with SAN_OPTIONS.
+
+Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM is to be had, with
+KVM_REQUIRED=1 in the environment 1; 1 when the emulated machine breaks down.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from guestproof_dev import duration, process, setup
+from guestproof_dev.errors import Fail
+from guestproof_dev.kvm import kernels, machine, probe
+from guestproof_dev.kvm.architectures import ALL, Architecture
+from guestproof_dev.kvm.kernels import Kernel
+from guestproof_dev.kvm.machine import Job, Late
+
+SKIPPED = 77
+TIMED_OUT = 124
+_PASSED_ON = re.compile(r"PATH|HOME|USER|LANG|TZ|TERM|TMPDIR|KVM_REQUIRED|LLVM_PROFILE_FILE|RC_PARAMS|"
+                        r"(LC_|GTEST_|GUESTPROOF_)\w+|\w+SAN_OPTIONS")
+
+
+def add_arguments(parser):
+    parser.add_argument("--arch", choices=ALL, default="x86_64", help="of the guests (default: x86_64)")
+    parser.add_argument("--nested", choices=["auto", "always", "never"], default="auto",
+                        help="whether in an emulated machine (auto: when the host's KVM is not good enough)")
+    parser.add_argument("--time", default="5m", metavar="LIMIT", help="for the command, such as 90s (default: 5m)")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="what to run; write -- before it")
+
+
+def main(args) -> int:
+    architecture = ALL[args.arch]
+    with _out() as out:
+        job = _job(args, out)
+        complaint = "--nested is always" if args.nested == "always" else probe.complaint(architecture)
+        try:
+            if not complaint:
+                return _on_host(job)
+            if args.nested == "never":
+                return _without(f"{complaint}, and --nested is never")
+            try:
+                kernel = prepare(architecture)
+            except Fail as problem:
+                return _without(f"{complaint}, and no machine can be emulated: {str(problem).rstrip('.')}")
+            return machine.run(architecture, kernel, job)
+        except Late:
+            print(f"dev: {args.command[0]} has not ended after {duration.show(job.limit)}.", file=sys.stderr)
+            return TIMED_OUT
+
+
+def prepare(architecture: Architecture) -> Kernel:
+    """What a nested machine is made of; downloads and installs what is missing."""
+    setup.ensure({"kvm"})
+    return kernels.ensure(architecture)
+
+
+def _without(complaint: str) -> int:
+    required = os.environ.get("KVM_REQUIRED", "") not in ("", "0")
+    print(f"dev: {'' if required else 'skipped: '}there is no KVM: {complaint}.", file=sys.stderr)
+    return 1 if required else SKIPPED
+
+
+@contextmanager
+def _out():
+    """The folder $GUESTPROOF_OUT, or a temporary one."""
+    given = os.environ.get("GUESTPROOF_OUT")
+    if given:
+        Path(given).mkdir(parents=True, exist_ok=True)
+        yield Path(given).resolve()
+    else:
+        with tempfile.TemporaryDirectory(prefix="guestproof-out-") as scratch:
+            yield Path(scratch)
+
+
+def _job(args, out: Path) -> Job:
+    name, *rest = args.command
+    program = shutil.which(name)
+    if not program:
+        raise Fail(f"there is no program '{name}'.")
+    path, folder = Path(program).absolute(), Path.cwd()
+    for what, inside in (("the command", path), ("the working directory", folder)):
+        if out in inside.parents:
+            raise Fail(f"GUESTPROOF_OUT is {out}; {what}, {inside}, may not be in it.")
+    environment = {key: value for key, value in os.environ.items() if _PASSED_ON.fullmatch(key)}
+    return Job([str(path), *rest], environment | {"GUESTPROOF_OUT": str(out)}, folder, out, duration.parse(args.time))
+
+
+def _on_host(job: Job) -> int:
+    with process.start(["setpriv", "--pdeathsig", "KILL", "--", *job.command], env=job.environment, cwd=job.folder,
+                       stdin=subprocess.DEVNULL, start_new_session=True) as child:
+        try:
+            code = child.wait(job.limit)
+        except subprocess.TimeoutExpired:
+            raise Late from None
+        finally:
+            _end_group(child)
+    return 128 - code if code < 0 else code
+
+
+def _end_group(child: subprocess.Popen) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
