@@ -1,19 +1,23 @@
 """Build and run the tests: units, properties, corpus replay, checks of the tree.
 
 Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), unit-aarch64 and
-unit-riscv64 (unit tests of these architectures, emulated), tool (the tree and this tool). Tests that run a binary of
-another preset's folder get that preset built first. With --preset the units and properties of another build run, under
-a sanitizer, say.
+unit-riscv64 (unit tests of these architectures, emulated), kvm, kvm-aarch64 and kvm-riscv64 (on a working KVM, see
+`scripts/dev with-kvm`), tool (the tree and this tool). Tests that run a binary of another preset's folder get that preset
+built first. With --preset the units and properties of another build run, under a sanitizer, say.
+
+Where no KVM can be had its tests are skipped; with KVM_REQUIRED=1 in the environment that is a failure.
 """
 
 import json
 import os
 import re
 import subprocess
+import sys
 
-from guestproof_dev import process, setup, terminal
+from guestproof_dev import process, setup, terminal, with_kvm
 from guestproof_dev.build import build, presets
 from guestproof_dev.errors import Fail
+from guestproof_dev.kvm.architectures import ALL
 from guestproof_dev.paths import BUILD
 
 _ROUTINE = re.compile(r"\s+Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed +[\d.]+ sec$")
@@ -34,7 +38,18 @@ def main(args) -> int:
     tests = listing(folder, selection)
     for preset in _other_presets(tests, args.preset):
         build(preset)
+    _get_machines(tests)
     return _run(["ctest", *selection, "-j", max(args.jobs, 1), "--output-on-failure", "--no-tests=error"], folder)
+
+
+def _get_machines(tests: list[dict]) -> None:
+    """What tests need where the host has no KVM for them, before their time limits count."""
+    commands = [test.get("command", []) for test in tests]
+    for name in sorted({command[command.index("--arch") + 1] for command in commands if "with-kvm" in command}):
+        try:
+            with_kvm.prepare(ALL[name])
+        except Fail as problem:
+            print(f"dev: no KVM for {name}: {problem}", file=sys.stderr)
 
 
 def _run(ctest, folder) -> int:
@@ -72,7 +87,7 @@ def listing(folder, selection: list[str], environment: dict[str, str] = {}) -> l
         complaint = (said.stderr.strip() or said.stdout.strip()).partition("\n")[0]
         raise Fail(f"ctest cannot list the tests: {complaint}") from error
     if not tests:
-        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, unit-ARCH, prop, replay and tool.")
+        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH and tool.")
     return tests
 
 

@@ -50,14 +50,14 @@ def main(args) -> int:
     architecture = ALL[args.arch]
     with _out() as out:
         job = _job(args, out)
-        complaint = "--nested is always" if args.nested == "always" else probe.complaint(architecture)
+        complaint = probe.complaint(architecture) if args.nested != "always" else "--nested is always"
         try:
             if not complaint:
                 return _on_host(job)
             if args.nested == "never":
                 return _without(f"{complaint}, and --nested is never")
             try:
-                kernel = prepare(architecture)
+                kernel = _material(architecture)
             except Fail as problem:
                 return _without(f"{complaint}, and no machine can be emulated: {str(problem).rstrip('.')}")
             return machine.run(architecture, kernel, job)
@@ -66,8 +66,13 @@ def main(args) -> int:
             return TIMED_OUT
 
 
-def prepare(architecture: Architecture) -> Kernel:
-    """What a nested machine is made of; downloads and installs what is missing."""
+def prepare(architecture: Architecture) -> None:
+    """Downloads and installs what is missing where the command would run in an emulated machine."""
+    if probe.complaint(architecture):
+        _material(architecture)
+
+
+def _material(architecture: Architecture) -> Kernel:
     setup.ensure({"kvm"})
     return kernels.ensure(architecture)
 

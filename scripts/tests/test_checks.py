@@ -123,6 +123,7 @@ def test_mirror_with_a_gap(sketch, path, problem):
     ("lib/guestproof/virtio/queue/queue.h", "lib/guestproof/virtio/queue is the SUBJECT of no fuzz target"),
     ("fuzz/virtio/device/net_fuzz.cc", "declares no target with this source"),
     ("tests/novel/thing_test.cc", "tests/novel: there is no lib/guestproof/novel"),
+    ("tests/virtio/thing_kvm.cc", "tests/virtio/thing: there is no lib/guestproof/virtio/thing"),
     ("props/novel/thing_prop.cc", "props/novel: there is no lib/guestproof/novel"),
     ("corpus/net/seeds/x", "corpus/net: there is no fuzz target of this name"),
     ("corpus/rng/crashes/x", "corpus/rng/crashes: a corpus holds"),

@@ -272,6 +272,23 @@ def test_setup_names_missing_kernels(mirror):
         (1, "dev: missing kernels: linux-image-amd64 linux-image-arm64 linux-image-riscv64\n")
 
 
+@pytest.mark.parametrize("required, code", [("", 0), ("0", 0), ("1", 1)])
+def test_a_skipped_case_fails_where_kvm_is_required(skipping, required, code):
+    done = subprocess.run([skipping], capture_output=True, text=True, env={**os.environ, "KVM_REQUIRED": required})
+    assert done.returncode == code
+    assert ("skipped, and KVM_REQUIRED is set" in done.stdout) == bool(code)
+
+
+@pytest.fixture(scope="module")
+def skipping(tmp_path_factory):
+    """A program like those of tests/**/*_kvm.cc whose one case is skipped."""
+    folder = tmp_path_factory.mktemp("skipping")
+    (folder / "skip.cc").write_text("#include <gtest/gtest.h>\nTEST(Case, Skips) { GTEST_SKIP(); }\n")
+    subprocess.run(["g++", "-std=c++20", folder / "skip.cc", SCRIPTS.parent / "tests/kvm_main.cc", "-lgtest", "-lpthread",
+                    "-o", folder / "skip"], check=True)
+    return folder / "skip"
+
+
 SOURCES = """\
 # deb http://commented.example/debian bookworm main
 Types: deb-src

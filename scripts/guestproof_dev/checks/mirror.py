@@ -9,7 +9,8 @@ from guestproof_dev.checks.tree import CXX, Tree, under
 EXCEPTIONS = Path(__file__).with_name("mirror_exceptions.txt")
 LIBRARY = PurePosixPath("lib/guestproof")
 GUEST_WRITES = LIBRARY / "virtio"
-SUFFIXES = {"tests": "_test.cc", "props": "_prop.cc", "fuzz": "_fuzz.cc"}
+SUFFIXES = {"tests": "_test.cc", "props": "_prop.cc"}
+ON_KVM = "_kvm.cc"  # tests besides, which not every machine can run: they make up for no part's unit tests
 CORPUS_FOLDERS = {"seeds", "found", "regressions"}
 
 
@@ -28,9 +29,9 @@ def _parts(tree: Tree) -> set[PurePosixPath]:
     return {path.parent.relative_to(LIBRARY) for path in tree.cxx if under(path, str(LIBRARY))}
 
 
-def _mirrors(tree: Tree, kind: str) -> list[PurePosixPath]:
+def _mirrors(tree: Tree, kind: str, suffix: str | None = None) -> list[PurePosixPath]:
     """The mirror's files without kind and suffix: tests/virtio/queue_test.cc is virtio/queue."""
-    suffix = SUFFIXES[kind]
+    suffix = suffix or SUFFIXES[kind]
     return [PurePosixPath(str(path.relative_to(kind)).removesuffix(suffix)) for path in tree.cxx
             if path.parts[0] == kind and path.name.endswith(suffix)]
 
@@ -60,7 +61,7 @@ def _left_over(tree: Tree) -> dict[str, str]:
         for path in tree.cxx:
             if path.parts[0] == kind and path.parent.relative_to(kind) not in known:
                 problems[str(path.parent)] = f"there is no {LIBRARY / path.parent.relative_to(kind)}."
-        for stem in _mirrors(tree, kind):
+        for stem in (*_mirrors(tree, kind), *_mirrors(tree, kind, ON_KVM)):
             if stem not in known and stem.parent in known - parts:
                 problems[f"{kind}/{stem}"] = f"there is no {LIBRARY / stem}."
     return problems

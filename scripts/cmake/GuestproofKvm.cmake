@@ -1,0 +1,38 @@
+# guestproof_kvm_tests() in tests/: every *_kvm.cc is a program (tests/kvm/host_kvm.cc → kvm_host_kvm) that needs a working
+# KVM, and one ctest as a whole: where the host has none, `scripts/dev with-kvm` emulates a machine for it, which takes
+# seconds. kvm.PROGRAM (label kvm) runs this build's; kvm-aarch64.PROGRAM and kvm-riscv64.PROGRAM those of the static
+# presets of that name, which `scripts/dev test` builds. NAME_x86_64_kvm.cc is for that architecture alone, and so on.
+# They are skipped where no KVM can be had. A source with a header of its own is no program. The build target `kvm` is all programs.
+function(guestproof_kvm_tests)
+  add_library(guestproof_kvm_main OBJECT kvm_main.cc)
+  target_link_libraries(guestproof_kvm_main PRIVATE guestproof_warnings guestproof_instrument GTest::gtest)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *_kvm.cc)
+  foreach(source IN LISTS sources)
+    string(REGEX REPLACE "\\.cc$" "" name ${source})
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.h)
+      continue()
+    endif()
+    string(REPLACE "/" "_" name ${name})
+    set(only "")
+    if(source MATCHES "_(x86_64|aarch64|riscv64)_kvm\\.cc$")
+      set(only ${CMAKE_MATCH_1})
+    endif()
+    if(NOT only OR only STREQUAL CMAKE_SYSTEM_PROCESSOR)
+      guestproof_test_program(kvm ${name} ${source} guestproof_kvm_main GTest::gtest)
+      guestproof_kvm_test(kvm.${name} kvm ${CMAKE_SYSTEM_PROCESSOR} $<TARGET_FILE:${name}>)
+    endif()
+    foreach(arch aarch64 riscv64)
+      if(NOT only OR only STREQUAL arch)
+        guestproof_kvm_test(kvm-${arch}.${name} kvm-${arch} ${arch} ${PROJECT_SOURCE_DIR}/build/${arch}/tests/${name})
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
+
+# The static presets are there to be run from other builds' lists.
+function(guestproof_kvm_test name label arch program)
+  if(NOT GUESTPROOF_STATIC)
+    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch ${arch} --time 4m -- ${program})
+    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 420 SKIP_RETURN_CODE 77)
+  endif()
+endfunction()

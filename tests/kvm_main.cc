@@ -1,0 +1,28 @@
+// Runs the tests of one program that needs a KVM. With KVM_REQUIRED=1 in the environment none may
+// be skipped.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace {
+
+class NoSkips : public testing::EmptyTestEventListener {
+  void OnTestEnd(const testing::TestInfo& test) override {
+    if (test.result()->Skipped()) ADD_FAILURE() << "skipped, and KVM_REQUIRED is set";
+  }
+};
+
+bool kvm_is_required() {
+  const char* given = std::getenv("KVM_REQUIRED");
+  const std::string_view value = given != nullptr ? given : "";
+  return !value.empty() && value != "0";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (kvm_is_required()) testing::UnitTest::GetInstance()->listeners().Append(new NoSkips);
+  return RUN_ALL_TESTS();
+}
