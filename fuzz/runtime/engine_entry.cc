@@ -43,7 +43,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   // Now and then the engine's own mutator, which knows the operands of comparisons it has seen.
   if (seed % 8 == 0 && size >= kRecordBytes) return LLVMFuzzerMutate(data, size, max_size);
   auto program = read_program(data, size);
-  Mutator(vocabulary(guestproof::fuzz::harness().name()), seed)
+  Mutator(vocabulary(guestproof::fuzz::runner().name()), seed)
       .mutate(program, std::min(kMaxRecords, max_size / kRecordBytes));
   return write_program(program, data, max_size);
 }
@@ -53,7 +53,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::siz
                                                  std::uint8_t* out, std::size_t max_size,
                                                  unsigned seed) {
   if (max_size < kRecordBytes) return 0;
-  Mutator mutator(vocabulary(guestproof::fuzz::harness().name()), seed);
+  Mutator mutator(vocabulary(guestproof::fuzz::runner().name()), seed);
   const auto child = mutator.cross(read_program(a, a_size), read_program(b, b_size),
                                    std::min(kMaxRecords, max_size / kRecordBytes));
   return write_program(child, out, max_size);

@@ -61,6 +61,6 @@ int main(int argc, char** argv) {
   }
   if (replayed == 0) return complain("no input found: an empty corpus proves nothing");
   std::printf("replayed %zu inputs on %s\n", replayed,
-              std::string(guestproof::fuzz::harness().name()).c_str());
+              std::string(guestproof::fuzz::runner().name()).c_str());
   return 0;
 }

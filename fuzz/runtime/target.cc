@@ -14,9 +14,9 @@ extern "C" const char* __asan_default_options() {
 
 namespace guestproof::fuzz {
 
-testing::Harness& harness() {
+testing::Runner& runner() {
   static const auto instance = [] {
-    auto made = make_harness();
+    auto made = make_runner();
     bind_depth_file(made->depth());
     return made;
   }();
@@ -25,7 +25,7 @@ testing::Harness& harness() {
 
 void run_input(std::span<const std::byte> input) {
   const auto program = testing::program_of(input);
-  const auto violation = harness().run(program);
+  const auto violation = runner().run(program);
   if (!violation) return;
   std::fprintf(stderr, "guestproof: ORACLE %.*s: %s\n%s",
                static_cast<int>(violation->oracle.size()), violation->oracle.data(),

@@ -11,16 +11,16 @@
 #include <cstdint>
 #include <memory>
 
-#include "guestproof/testing/harness/harness.h"
+#include "guestproof/testing/harness/runner.h"
 
 namespace guestproof::fuzz {
 
 /// Defined once per target by the macro.
-[[nodiscard]] std::unique_ptr<testing::Harness> make_harness();
+[[nodiscard]] std::unique_ptr<testing::Runner> make_runner();
 
-/// The target's harness; made at the first call, with its depth counters bound to
+/// The target's runner; made at the first call, with its depth counters bound to
 /// $GUESTPROOF_DEPTH_FILE.
-[[nodiscard]] testing::Harness& harness();
+[[nodiscard]] testing::Runner& runner();
 
 /// Runs one input. When an oracle has something to say: prints it and the scenario as text, and
 /// aborts.
@@ -28,7 +28,7 @@ void run_input(std::span<const std::byte> input);
 
 }  // namespace guestproof::fuzz
 
-#define GUESTPROOF_FUZZ_TARGET(HarnessType, ...)                                   \
-  std::unique_ptr<guestproof::testing::Harness> guestproof::fuzz::make_harness() { \
-    return std::make_unique<HarnessType>(__VA_ARGS__);                             \
+#define GUESTPROOF_FUZZ_TARGET(HarnessType, ...)                                 \
+  std::unique_ptr<guestproof::testing::Runner> guestproof::fuzz::make_runner() { \
+    return std::make_unique<HarnessType>(__VA_ARGS__);                           \
   }

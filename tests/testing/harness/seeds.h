@@ -18,7 +18,7 @@
 #include <system_error>
 #include <vector>
 
-#include "guestproof/testing/harness/harness.h"
+#include "guestproof/testing/harness/runner.h"
 #include "guestproof/testing/scenario/mutate.h"
 #include "guestproof/testing/scenario/text.h"
 
@@ -78,7 +78,7 @@ inline std::vector<std::byte> read_seed(const std::filesystem::path& path) {
 }
 
 /// The seed runs without a violation, gets where it is meant to get, and is stored as it is here.
-inline void check_seed(Harness& harness, const Seed& seed) {
+inline void check_seed(Runner& harness, const Seed& seed) {
   const auto program = program_of(seed);
   const auto before = count_of(harness.depth(), seed.reaches);
   const auto violation = harness.run(program);
@@ -93,7 +93,7 @@ inline void check_seed(Harness& harness, const Seed& seed) {
 
 /// All seeds of a target together: they reach every counter and use every opcode of its
 /// vocabulary, and there is no stored seed besides them.
-inline void check_seeds(Harness& harness, std::span<const Seed> seeds) {
+inline void check_seeds(Runner& harness, std::span<const Seed> seeds) {
   std::set<std::string> names;
   std::set<Opcode> opcodes;
   for (const auto& seed : seeds) {

@@ -10,16 +10,6 @@ using virtio::QueueConfig;
 using virtio::QueueFeatures;
 using virtio::QueueState;
 
-std::string hex(std::uint64_t number) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  do {
-    out.insert(out.begin(), kDigits[number % 16]);
-    number /= 16;
-  } while (number != 0);
-  return "0x" + out;
-}
-
 QueueFeatures features_of(const ModelQueueSetup& setup) {
   return {.event_index = setup.event_index, .indirect = setup.indirect};
 }
@@ -63,27 +53,6 @@ constexpr std::uint64_t kUsedRingPlace = 0xa00;
 
 }  // namespace
 
-void violated(std::string_view oracle, std::string sentence) {
-  throw ViolationFound{{oracle, std::move(sentence)}};
-}
-
-void compare_errors(std::string_view oracle, std::string_view what,
-                    const std::optional<Error>& device, const ModelError& model) {
-  const auto name = device ? device->name() : std::string();
-  const bool by_name = device && (device->as<MemoryError>() || device->as<SystemError>());
-  if (name == model.name &&
-      (!device || by_name || (device->value() == model.value && device->limit() == model.limit)))
-    return;
-  const auto say = [](std::string_view error, std::uint64_t value, std::uint64_t limit) {
-    return error.empty() ? "is fine"
-                         : "fails with " + std::string(error) + ", value " + hex(value) +
-                               " and limit " + hex(limit);
-  };
-  violated(oracle, std::string(what) + ": for the device it " +
-                       say(name, device ? device->value() : 0, device ? device->limit() : 0) +
-                       ", for the model it " + say(model.name, model.value, model.limit));
-}
-
 Harness::Harness(std::size_t queues) {
   for (std::size_t i = 0; i < queues; ++i) lanes_.push_back(std::make_unique<Lane>());
   kicks_ = depth_.add("guest:kick");
@@ -94,20 +63,6 @@ Harness::Harness(std::size_t queues) {
   refused_restores_ = depth_.add("guest:restore_refused");
   notifications_ = depth_.add("device:notify");
   indirects_ = depth_.add("guest:indirect_request");
-}
-
-std::optional<Violation> Harness::run(std::span<const Record> program) {
-  try {
-    start_program();
-    for (const auto& record : program.first(std::min(program.size(), kMaxRecords))) {
-      if (world_.device().work() > kWorkLimit) break;
-      execute(canonical(record));
-    }
-    finish_program();
-    return std::nullopt;
-  } catch (const ViolationFound& found) {
-    return found.violation;
-  }
 }
 
 void Harness::start_over() {
@@ -129,6 +84,8 @@ void Harness::start_program() {
   GUESTPROOF_INVARIANT(state);
   keep(*state);
 }
+
+bool Harness::may_go_on() const { return world_.device().work() <= kWorkLimit; }
 
 void Harness::finish_program() {
   if (!asked_) request(lane(0), Record{});

@@ -24,7 +24,7 @@
 #include <string_view>
 #include <vector>
 
-#include "guestproof/testing/harness/depth.h"
+#include "guestproof/testing/harness/runner.h"
 #include "guestproof/testing/harness/world.h"
 #include "guestproof/testing/model/queue_model.h"
 #include "guestproof/testing/scenario/record.h"
@@ -32,30 +32,6 @@
 #include "guestproof/virtio/queue/turn.h"
 
 namespace guestproof::testing {
-
-inline constexpr std::string_view kFetchOnce = "fetch-once";
-inline constexpr std::string_view kConfinement = "confinement";
-inline constexpr std::string_view kLiveness = "liveness";
-inline constexpr std::string_view kModelAgreement = "model-agreement";
-inline constexpr std::string_view kRoundTrip = "round-trip";
-
-/// What an oracle has to say.
-struct Violation {
-  std::string_view oracle;
-  std::string sentence;
-};
-
-/// Thrown through the device's frames by an oracle; run() catches it. (The library under test
-/// throws nothing itself.)
-struct ViolationFound {
-  Violation violation;
-};
-[[noreturn]] void violated(std::string_view oracle, std::string sentence);
-
-/// Compares name, value and limit; the name alone for errors of memory and of system calls, whose
-/// value depends on how an access is cut. Throws ViolationFound.
-void compare_errors(std::string_view oracle, std::string_view what,
-                    const std::optional<Error>& device, const ModelError& model);
 
 using WatchedQueue = virtio::SplitQueue<WatchedMemory>;
 using WatchedChain = virtio::Chain<WatchedQueue>;
@@ -84,20 +60,10 @@ struct RequestShape {
   std::optional<GuestAddress> data;  // where the data lies, if not where it comes next
 };
 
-class Harness {
+class Harness : public Runner {
  public:
   explicit Harness(std::size_t queues);
-  virtual ~Harness() = default;
-  Harness(const Harness&) = delete;
-  Harness& operator=(const Harness&) = delete;
 
-  /// The target's name, as in corpus/<name>; mutate.h has the opcodes that make sense for it.
-  [[nodiscard]] virtual std::string_view name() const = 0;
-
-  /// Runs one program from a fresh world. Nothing when no oracle had anything to say.
-  [[nodiscard]] std::optional<Violation> run(std::span<const Record> program);
-
-  [[nodiscard]] Depth& depth() { return depth_; }
   [[nodiscard]] const World& world() const { return world_; }
 
  protected:
@@ -155,11 +121,6 @@ class Harness {
   }
   /// Compares a chain that the device holds with the model's, buffer by buffer.
   static void compare_chain(const WatchedChain& chain, const ModelChain& model);
-  template <class T>
-  [[nodiscard]] static std::optional<Error> error_of(const Result<T>& result) {
-    return result ? std::nullopt : std::optional(result.error());
-  }
-  void count(const Error& error) { depth_.count(error); }
   /// What serve() says of a turn: counts the error that ended it, or with `more` that it was cut
   /// off.
   [[nodiscard]] Turn counted(const Result<Turn>& turn, Depth::Index more) {
@@ -186,10 +147,11 @@ class Harness {
     check_oracles();
   }
 
-  Depth depth_;
-
  private:
-  void execute(const Record& record);
+  void start_program() override;
+  [[nodiscard]] bool may_go_on() const override;
+  void execute(const Record& record) override;
+  void finish_program() override;
   void write_descriptor(GuestAddress where, const Record& record, const Lane& lane);
   void publish(Lane& lane, std::uint16_t head);
   void setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags);
@@ -204,9 +166,7 @@ class Harness {
   void remap(Lane& lane);
   void keep(const virtio::QueueState& state);
   void patch(const Record& record);
-  void start_program();
   void start_over();
-  void finish_program();
 
   static void permit_rings(Lane& lane);
   /// How many accesses to guest memory one step may take.
