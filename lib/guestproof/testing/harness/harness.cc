@@ -1,7 +1,8 @@
 #include "guestproof/testing/harness/harness.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "guestproof/testing/harness/oracles.h"
 
 namespace guestproof::testing {
 namespace {
@@ -468,18 +469,18 @@ void Harness::remap(Lane& lane) {
 
 std::optional<ModelChain> Harness::model_take(Lane& lane) {
   auto chain = lane.model.take();
-  if (chain) permit(lane, *chain);
+  if (chain) permit(*chain);
   return chain;
 }
 
-void Harness::permit(Lane& lane, const ModelChain& chain) {
+void Harness::permit(const ModelChain& chain) {
   for (const auto& piece : chain.writable)
-    lane.permitted.push_back({GuestAddress(piece.address), piece.length});
+    permitted_.push_back({GuestAddress(piece.address), piece.length});
 }
 
-void Harness::permit_rings(Lane& lane) {
+void Harness::permit_rings(const Lane& lane) {
   const auto& setup = lane.model.setup();
-  if (setup.size != 0) lane.permitted.push_back({GuestAddress(setup.used), 6 + 8ULL * setup.size});
+  if (setup.size != 0) permitted_.push_back({GuestAddress(setup.used), 6 + 8ULL * setup.size});
 }
 
 void Harness::compare_chain(const WatchedChain& chain, const ModelChain& model) {
@@ -520,38 +521,6 @@ void Harness::spins() {
   violated(kLiveness, "one turn takes more steps than its chains and their bytes account for");
 }
 
-bool Harness::permitted(const MemoryRange& range) const {
-  // A joined run of writes may cross several permitted ranges: from one to where it ends.
-  for (std::uint64_t done = 0; done < range.length;) {
-    std::uint64_t step = 0;
-    for (const auto& l : lanes_)
-      for (const auto& allowed : l->permitted) {
-        const auto into = range.address.raw() + done - allowed.address.raw();
-        if (into < allowed.length) step = std::max(step, allowed.length - into);
-      }
-    if (step == 0) return false;
-    done += step;
-  }
-  return true;
-}
-
-void Harness::check_confinement() const {
-  for (const auto& range : world_.device().writes())
-    if (!permitted(range))
-      violated(kConfinement,
-               "the device wrote " + std::to_string(range.length) + " bytes at " +
-                   hex(range.address.raw()) +
-                   ", not all of them in its used rings or in device-writable buffers it holds");
-}
-
-void Harness::check_fetches() {
-  if (const auto twice = world_.device().first_excess_fetch(world_.model()))
-    violated(kFetchOnce, "the byte at " + hex(twice->raw()) + " was fetched " +
-                             std::to_string(world_.device().fetch_count(*twice)) +
-                             " times for one decision, the model fetches it " +
-                             std::to_string(world_.model().fetch_count(*twice)) + " times");
-}
-
 void Harness::check_agreement() {
   for (auto& l : lanes_) {
     compare_errors(kModelAgreement, "the queue", l->device.broken(), l->model.broken());
@@ -562,29 +531,15 @@ void Harness::check_agreement() {
                               " chains in flight, the model " +
                               std::to_string(l->model.in_flight()));
   }
-  if (const auto at = world_.device().first_difference(world_.model()))
-    violated(kModelAgreement, "the byte at " + hex(at->raw()) + " is " +
-                                  hex(world_.read_number(*at, 1)) + ", the model says otherwise");
+  check_bytes(world_);
   compare_outside_memory();
 }
 
-void Harness::check_dirty_pages() const {
-  const auto& device = world_.device();
-  // What the model wrote, not what the device could have: a transfer that failed leaves its target
-  // as it was.
-  if (const auto page = device.first_unmarked(world_.model().writes()))
-    violated(kModelAgreement, "the page at " + hex(page->raw()) +
-                                  " was written and is not marked dirty, a migration loses it");
-  if (const auto page = device.first_marked_unwritten())
-    violated(kModelAgreement, "the page at " + hex(page->raw()) +
-                                  " is marked dirty, the device wrote nothing there");
-}
-
 void Harness::check_oracles() {
-  check_confinement();
-  check_fetches();
+  check_confinement(world_, permitted_, "its used rings or in device-writable buffers it holds");
+  check_fetches(world_);
   check_agreement();
-  check_dirty_pages();
+  check_dirty_pages(world_);
 }
 
 }  // namespace guestproof::testing

@@ -41,7 +41,6 @@ struct Lane {
   ModelQueueSetup pending;  // what the next activate takes
   WatchedQueue device;
   QueueModel model;
-  std::vector<MemoryRange> permitted;  // where the device may write in this step
   std::uint16_t available_index = 0;
   std::uint16_t next_free = 0;    // descriptor
   std::uint32_t activations = 0;  // chains taken before the last one are stale
@@ -103,7 +102,7 @@ class Harness : public Runner {
                                                        const Record& record) const;
   /// The model's side of taking a chain: what the device may write to from now on in this step.
   [[nodiscard]] std::optional<ModelChain> model_take(Lane& lane);
-  void permit(Lane& lane, const ModelChain& chain);
+  void permit(const ModelChain& chain);
   /// The model's turn, as virtio/queue/turn.h describes one; `serve(chain)` gives the used length.
   template <class Serve>
   [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Serve&& serve) {
@@ -136,10 +135,8 @@ class Harness : public Runner {
   template <class Device, class Model>
   void step(Device&& device, Model&& model) {
     world_.clear_logs();
-    for (auto& l : lanes_) {
-      l->permitted.clear();
-      permit_rings(*l);
-    }
+    permitted_.clear();
+    for (const auto& l : lanes_) permit_rings(*l);
     model();
     world_.device().limit_steps(step_limit(), &spins);
     device();
@@ -168,19 +165,16 @@ class Harness : public Runner {
   void patch(const Record& record);
   void start_over();
 
-  static void permit_rings(Lane& lane);
+  void permit_rings(const Lane& lane);
   /// How many accesses to guest memory one step may take.
   [[nodiscard]] std::uint64_t step_limit() const;
   [[noreturn]] static void spins();
   void check_oracles();
-  void check_fetches();
-  void check_confinement() const;
   void check_agreement();
-  void check_dirty_pages() const;
-  [[nodiscard]] bool permitted(const MemoryRange& range) const;
 
   World world_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<MemoryRange> permitted_;  // where the device may write in this step
   std::vector<std::byte> saved_;
   std::vector<MemoryRange> buffers_;  // of the request that is being built
   std::uint32_t header_cursor_ = 0;

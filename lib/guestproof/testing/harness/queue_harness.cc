@@ -131,7 +131,7 @@ void QueueHarness::complete(const Record& record) {
         if (!done) count(done.error());
       },
       [&] {
-        permit(*held.lane, held.model);
+        permit(held.model);
         if (!stale && fits) held.lane->model.give_back(held.model, written);
       });
   depth_.count(stale ? stale_ : completed_);
@@ -163,7 +163,7 @@ void QueueHarness::access(const Record& record) {
         depth_.count(accesses_ + wanted.form());
       },
       [&] {
-        permit(*held.lane, held.model);
+        permit(held.model);
         expected = access_model(ModelMemory(world().model()), held.model, wanted);
       });
 }

@@ -52,7 +52,10 @@ GuestAddress place(const SpaceRange& range, Edge edge, std::uint32_t offset) {
   return GuestAddress(range.base + offset % range.size);
 }
 
-World::World() : device_(kRegions), model_(kRegions) {}
+World::World() : World(kRegions) {}
+
+World::World(std::span<const WatchedMemory::RegionSpec> regions)
+    : device_(regions), model_(regions) {}
 
 void World::write(GuestAddress address, std::span<const std::byte> bytes) {
   for (const auto* memory : {&device_, &model_}) {

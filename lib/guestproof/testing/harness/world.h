@@ -30,6 +30,8 @@ struct SpaceRange {
 class World {
  public:
   World();
+  /// Of other regions, in which the fixed spaces do not lie.
+  explicit World(std::span<const WatchedMemory::RegionSpec> regions);
 
   /// The memory of the device under test.
   [[nodiscard]] const WatchedMemory& device() const { return device_; }
