@@ -26,6 +26,10 @@ constexpr std::array kStateVocabulary{kRequest, kRequest, kKick,     kKick,    k
                                       kPatch,   kRestore, kRestore,  kRestore, kRestore, kQueue,
                                       kQueue,   kArea,    kActivate, kReset,   kAvail,   kEvent,
                                       kFlags,   kWrite,   kDesc,     kPublish, kAccess,  kRemap};
+// Pages shared with KVM: what KVM writes, then what somebody else does to it.
+constexpr std::array kRunPageVocabulary{
+    kRequest, kRequest, kRequest, kRequest, kKick,   kKick,   kWrite,   kWrite, kWrite,    kFill,
+    kRace,    kRace,    kRace,    kAccess,  kAccess, kAccess, kBackend, kQueue, kActivate, kReset};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);
@@ -38,6 +42,7 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "queue") return kQueueVocabulary;
   if (target == "queue_state") return kStateVocabulary;
   if (target == "block" || target == "vsock") return kDeviceVocabulary;
+  if (target == "kvm_exit") return kRunPageVocabulary;
   return kEverything;
 }
 
