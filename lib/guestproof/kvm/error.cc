@@ -53,9 +53,10 @@ constexpr std::array kCallEntries{
                "memory slot {value:x} was not set through this Vm, so its size is not known"},
     ErrorEntry{CallError::kBitmapLength, "bitmap_length",
                "a bitmap of {value} words where {limit} are needed"},
-    ErrorEntry{
-        CallError::kDatamatch, "datamatch",
-        "an ioeventfd on an access of {value} bytes; the lengths are 0 (any), 1, 2, 4 and {limit}"},
+    ErrorEntry{CallError::kDatamatch, "datamatch",
+               "an ioeventfd on an access of {value} bytes; the lengths are 0 (any, and any "
+               "value), 1, 2, 4 "
+               "and {limit}"},
     ErrorEntry{CallError::kRegisterSize, "register_size",
                "a buffer of {value} bytes for a register of {limit}"},
     ErrorEntry{CallError::kStateLength, "state_length",
@@ -63,10 +64,11 @@ constexpr std::array kCallEntries{
     ErrorEntry{CallError::kMsrRefused, "msr_refused",
                "the kernel refused MSR {value:x}, entry {limit} of the list"},
     ErrorEntry{CallError::kMsrBitmap, "msr_bitmap",
-               "an MSR filter range with a bitmap of {value} bits for {limit} registers, or too "
-               "many ranges"},
+               "an MSR filter range with a bitmap of {value} bits for {limit} registers"},
     ErrorEntry{CallError::kStatistics, "statistics",
                "binary statistics refer to byte {value}, behind the {limit} that there are"},
+    ErrorEntry{CallError::kStatisticsName, "statistics_name",
+               "binary statistics with names of {value} bytes, above {limit}"},
 };
 static_assert(error_entries_are_dense(kCallEntries));
 constexpr ErrorDomain kCallDomain{"kvm_call", kCallEntries};

@@ -40,6 +40,7 @@ enum class CallError : std::uint16_t {
   kMsrRefused,
   kMsrBitmap,
   kStatistics,
+  kStatisticsName,
 };
 const ErrorDomain& error_domain(CallError);
 

@@ -40,9 +40,9 @@ Result<Statistics> Statistics::read(Fd fd) {
   if (const auto ok = result.read_exactly(std::as_writable_bytes(std::span(&header, 1)), 0); !ok)
     return std::unexpected(ok.error());
   if (header.name_size > kMaxNameSize)
-    return fail(CallError::kStatistics, header.name_size, kMaxNameSize);
+    return fail(CallError::kStatisticsName, header.name_size, kMaxNameSize);
   if (header.num_desc > kMaxStatistics)
-    return fail(CallError::kStatistics, header.num_desc, kMaxStatistics);
+    return fail(CallError::kTooManyEntries, header.num_desc, kMaxStatistics);
   result.data_offset_ = header.data_offset;
 
   std::vector<std::byte> bytes(header.name_size);

@@ -26,7 +26,8 @@ struct Statistic {
 
 class Statistics {
  public:
-  /// What is there, from the descriptors in the file. Errors: SystemError::kRead, kStatistics.
+  /// What is there, from the descriptors in the file. Errors: SystemError::kRead, kStatistics,
+  /// kStatisticsName, kTooManyEntries.
   [[nodiscard]] static Result<Statistics> read(Fd fd);
 
   /// Of which machine or vCPU, as KVM names it.

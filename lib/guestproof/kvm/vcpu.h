@@ -79,7 +79,7 @@ class Vcpu {
   /// PageError::kRunSize.
   [[nodiscard]] static Result<Vcpu> adopt(Fd fd, const VcpuSizes& sizes);
   [[nodiscard]] int fd() const { return fd_.get(); }
-  /// Gives the descriptor away and unmaps the page.
+  /// Gives the descriptor away; the page stays mapped as long as this object lives.
   [[nodiscard]] Fd release() && { return std::move(fd_); }
 
   /// Runs the guest until something is the host's to do. A signal or request_exit() is Intr; a
@@ -113,7 +113,7 @@ class Vcpu {
   [[nodiscard]] Result<std::uint64_t> pre_fault_memory(std::uint64_t address,
                                                        std::uint64_t size) const;
   /// Counters that KVM keeps of this vCPU (KVM_CAP_BINARY_STATS_FD). Errors: kGetStatsFd,
-  /// SystemError::kRead, kStatistics.
+  /// SystemError::kRead, CallError::kStatistics, kStatisticsName, kTooManyEntries.
   [[nodiscard]] Result<Statistics> statistics() const;
 
 #if defined(__x86_64__)
@@ -147,7 +147,8 @@ class Vcpu {
   [[nodiscard]] Result<void> get_msrs(Msrs& msrs) const;
   /// Errors: kSetMsrs, kMsrRefused: those before it were set.
   [[nodiscard]] Result<void> set_msrs(const Msrs& msrs) const;
-  /// Errors: kGetNestedState, kEntryCount (the kernel needs more than NestedState::kLimit).
+  /// Errors: kGetNestedState (E2BIG: it is larger than NestedState::kLimit), kEntryCount (a size
+  /// that cannot be).
   [[nodiscard]] Result<NestedState> get_nested_state() const;
   [[nodiscard]] Result<void> set_nested_state(const NestedState& state) const;
 

@@ -155,7 +155,8 @@ Result<Vcpu> Vm::create_vcpu(std::uint64_t id) const {
   VcpuSizes sizes{.run = run_size_};
 #if defined(__x86_64__)
   const auto xsave = check_extension(Capability::kXsave2);
-  if (xsave && *xsave > 0) sizes.xsave = static_cast<std::size_t>(*xsave);
+  if (!xsave) return std::unexpected(xsave.error());
+  if (*xsave > 0) sizes.xsave = static_cast<std::size_t>(*xsave);
 #endif
   return Vcpu::adopt(std::move(vcpu), sizes);
 }

@@ -36,7 +36,9 @@ struct IoEvent {
   }
   [[nodiscard]] static IoEvent pio(std::uint64_t port) { return {Space::kPio, port, 0, {}}; }
   /// Only writes of this many bytes: 1, 2, 4 or 8.
-  [[nodiscard]] IoEvent of_length(std::uint32_t bytes) const { return {space, address, bytes, {}}; }
+  [[nodiscard]] IoEvent of_length(std::uint32_t bytes) const {
+    return {space, address, bytes, datamatch};
+  }
   /// Only writes of this value; its width is the length of the write.
   template <std::unsigned_integral T>
   [[nodiscard]] IoEvent matching(T value) const {
@@ -121,7 +123,8 @@ class Vm {
 
   // vCPUs and devices.
 
-  /// Errors: kCreateVcpu (EEXIST, EINVAL: the id), SystemError::kMap, PageError::kRunSize.
+  /// Errors: kCreateVcpu (EEXIST, EINVAL: the id), kCheckExtension, SystemError::kMap,
+  /// PageError::kRunSize.
   [[nodiscard]] Result<Vcpu> create_vcpu(std::uint64_t id) const;
   /// `type` is KVM_DEV_TYPE_…. Errors: kCreateDevice (ENODEV: there is no such device).
   [[nodiscard]] Result<Device> create_device(std::uint32_t type) const;
@@ -149,7 +152,8 @@ class Vm {
   /// Errors: kIrqfd.
   [[nodiscard]] Result<void> unregister_irqfd(const EventFd& event, std::uint32_t gsi) const;
 
-  /// Errors: kDatamatch, kIoeventfd (EEXIST: there is one already).
+  /// Errors: kDatamatch (the length, or a value of any length), kIoeventfd (EEXIST: there is one
+  /// already).
   [[nodiscard]] Result<void> register_ioeventfd(const EventFd& event, const IoEvent& io) const;
   /// With what it was registered. Errors: kDatamatch, kIoeventfd (ENOENT: there is none).
   [[nodiscard]] Result<void> unregister_ioeventfd(const EventFd& event, const IoEvent& io) const;
@@ -159,7 +163,8 @@ class Vm {
   /// Removes the zones that lie in this one. Errors: kUnregisterCoalescedMmio.
   [[nodiscard]] Result<void> unregister_coalesced_mmio(const CoalescedZone& zone) const;
 
-  /// Counters that KVM keeps of this machine (KVM_CAP_BINARY_STATS_FD). Errors: kGetStatsFd.
+  /// Counters that KVM keeps of this machine (KVM_CAP_BINARY_STATS_FD). Errors: kGetStatsFd,
+  /// SystemError::kRead, CallError::kStatistics, kStatisticsName, kTooManyEntries.
   [[nodiscard]] Result<Statistics> statistics() const;
 
 #if defined(__x86_64__)
@@ -192,8 +197,8 @@ class Vm {
   /// Errors: kSetClock.
   [[nodiscard]] Result<void> set_clock(const kvm_clock_data& clock) const;
 
-  /// MSRs in no range are allowed, unless `deny_others`; at most 16 ranges. Errors: kMsrBitmap,
-  /// kSetMsrFilter.
+  /// MSRs in no range are allowed, unless `deny_others`; at most 16 ranges. Errors:
+  /// kTooManyEntries, kMsrBitmap, kSetMsrFilter.
   [[nodiscard]] Result<void> set_msr_filter(std::span<const MsrFilterRange> ranges,
                                             bool deny_others = false) const;
   /// Which events guests may count. Errors: kSetPmuEventFilter.
