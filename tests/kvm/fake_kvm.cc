@@ -39,6 +39,11 @@ Wire& Wire::number(std::uint64_t value, std::size_t size) {
   return *this;
 }
 
+Wire& Wire::u32s(std::initializer_list<std::uint32_t> values) {
+  for (const auto value : values) u32(value);
+  return *this;
+}
+
 Wire& Wire::zeros(std::size_t count) {
   bytes_.resize(bytes_.size() + count);
   any_.resize(bytes_.size(), false);

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <vector>
@@ -30,6 +31,7 @@ class Wire {
   Wire& u16(std::uint16_t value) { return number(value, 2); }
   Wire& u32(std::uint32_t value) { return number(value, 4); }
   Wire& u64(std::uint64_t value) { return number(value, 8); }
+  Wire& u32s(std::initializer_list<std::uint32_t> values);
   Wire& zeros(std::size_t count);
   /// As many bytes, none like its neighbours: for structures that are passed on as they are.
   Wire& pattern(std::size_t count);
