@@ -199,7 +199,8 @@ struct kvm_pre_fault_memory {
 #endif
 
 #if defined(__aarch64__)
-// Linux 6.4: hypercalls handed to user space; the page of the dirty ring. By 6.15: more of EL2.
+// Linux 6.4: hypercalls handed to user space; the page of the dirty ring, which
+// older headers say is 0. By 6.15: more of EL2.
 #ifndef KVM_ARM_VM_SMCCC_CTRL
 #define KVM_ARM_VM_SMCCC_CTRL 0
 #define KVM_ARM_VM_SMCCC_FILTER 0
@@ -215,7 +216,8 @@ struct kvm_smccc_filter {
   __u8 pad[15];
 };
 #endif
-#ifndef KVM_DIRTY_LOG_PAGE_OFFSET
+#if KVM_DIRTY_LOG_PAGE_OFFSET == 0
+#undef KVM_DIRTY_LOG_PAGE_OFFSET
 #define KVM_DIRTY_LOG_PAGE_OFFSET 64
 #endif
 #ifndef KVM_ARM_VCPU_HAS_EL2
@@ -274,7 +276,8 @@ struct kvm_riscv_sbi_sta {
   unsigned long shmem_hi;
 };
 #endif
-#ifndef KVM_DIRTY_LOG_PAGE_OFFSET
+#if KVM_DIRTY_LOG_PAGE_OFFSET == 0
+#undef KVM_DIRTY_LOG_PAGE_OFFSET
 #define KVM_DIRTY_LOG_PAGE_OFFSET 64
 #endif
 

@@ -10,6 +10,9 @@ namespace {
 
 std::size_t host_page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
+/// Whatever the machine has, the kernel writes as much.
+constexpr std::size_t kSmallestXsave = 4096;
+
 bool is_fault(const Error& error) { return error.value() == EFAULT || error.value() == EHWPOISON; }
 
 }  // namespace
@@ -19,7 +22,7 @@ Result<Vcpu> Vcpu::adopt(Fd fd, const VcpuSizes& sizes) {
   if (!mapping) return std::unexpected(mapping.error());
   const auto page = RunPage::over(mapping->slice());
   if (!page) return std::unexpected(page.error());
-  return Vcpu(std::move(fd), std::move(*mapping), *page, sizes.xsave);
+  return Vcpu(std::move(fd), std::move(*mapping), *page, std::max(sizes.xsave, kSmallestXsave));
 }
 
 Result<Exit> Vcpu::run() {

@@ -69,8 +69,8 @@ class NestedState {
 
 /// What a vCPU's descriptor does not say itself.
 struct VcpuSizes {
-  std::size_t run = 0;       // bytes to map: Kvm::vcpu_mmap_size()
-  std::size_t xsave = 4096;  // x86_64: Vm::check_extension(kXsave2), or 4096 when that is 0
+  std::size_t run = 0;    // bytes to map: Kvm::vcpu_mmap_size()
+  std::size_t xsave = 0;  // x86_64: Vm::check_extension(kXsave2); 4096 when that is less
 };
 
 class Vcpu {

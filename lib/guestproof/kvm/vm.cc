@@ -156,7 +156,7 @@ Result<Vcpu> Vm::create_vcpu(std::uint64_t id) const {
 #if defined(__x86_64__)
   const auto xsave = check_extension(Capability::kXsave2);
   if (!xsave) return std::unexpected(xsave.error());
-  if (*xsave > 0) sizes.xsave = static_cast<std::size_t>(*xsave);
+  sizes.xsave = static_cast<std::size_t>(*xsave);
 #endif
   return Vcpu::adopt(std::move(vcpu), sizes);
 }
