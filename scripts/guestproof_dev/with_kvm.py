@@ -21,13 +21,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
 from guestproof_dev import duration, process, setup
 from guestproof_dev.errors import Fail
-from guestproof_dev.kvm import kernels, machine, probe
+from guestproof_dev.kvm import kernels, machine, probe, scratch
 from guestproof_dev.kvm.architectures import ALL, Architecture
 from guestproof_dev.kvm.kernels import Kernel
 from guestproof_dev.kvm.machine import Job, Late
@@ -91,8 +90,8 @@ def _out():
         Path(given).mkdir(parents=True, exist_ok=True)
         yield Path(given).resolve()
     else:
-        with tempfile.TemporaryDirectory(prefix="guestproof-out-") as scratch:
-            yield Path(scratch)
+        with scratch.folder() as made:
+            yield made
 
 
 def _job(args, out: Path) -> Job:

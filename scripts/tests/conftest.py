@@ -11,7 +11,7 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from guestproof_dev.kvm import kernels  # noqa: E402
+from guestproof_dev.kvm import kernels, probe  # noqa: E402
 from guestproof_dev.kvm.architectures import ALL  # noqa: E402
 
 HEADER = "// What this header is for, in a sentence.\n#pragma once\n"
@@ -98,6 +98,13 @@ class Copy:
         self.bin.mkdir(exist_ok=True)
         (self.bin / name).write_text(f"#!/bin/bash\n{script}\n")
         (self.bin / name).chmod(0o755)
+
+    def complain(self, sentence: str) -> None:
+        """What the probe of the host's KVM is to say; when it says nothing that KVM is good."""
+        path = self.cache / "probe" / probe.program().name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\necho '{sentence}'\n[[ -z '{sentence}' ]]\n")
+        path.chmod(0o755)
 
     def dev(self, *words: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run([self.root / "scripts" / "dev", *words], capture_output=True, text=True,

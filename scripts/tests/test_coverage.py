@@ -193,6 +193,23 @@ def test_part_of_the_tests_is_compared_with_nothing(tree):
     assert "measured from prop,replay only: compared with nothing" in out
 
 
+def test_programs_that_need_a_kvm(tree):
+    """Run by `with-kvm`, here on the host; the ledger holds them as a floor, and a run without them says nothing of it."""
+    tree.complain("")
+    tree.write("CMakeLists.txt", LISTS + """
+add_executable(a_kvm a_unit.cc)
+add_custom_target(kvm DEPENDS a_kvm)
+add_test(NAME kvm.a COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --time 1m -- $<TARGET_FILE:a_kvm>)
+set_tests_properties(kvm.a PROPERTIES LABELS kvm)
+""")
+    assert "measured from kvm only: compared with nothing" in coverage(tree, 0, "--from", "kvm")
+    coverage(tree, 0, "--from", "unit,prop,replay,kvm", "--profile", "devel")
+    ledger = json.loads((tree.root / LEDGER).read_text())
+    assert ledger["timed"]["lib/toy.h"]["lines"][0] > 0 and "a_kvm" not in ledger["cases"]
+    coverage(tree, 0)
+    tree.write("CMakeLists.txt", LISTS)
+
+
 def test_pages(tree):
     assert "index.html" in coverage(tree, 0, "--html", str(tree.root / "pages"))
     assert '<a href="lib.toy.h.html">lib/toy.h</a>' in (tree.root / "pages" / "index.html").read_text()
@@ -201,7 +218,7 @@ def test_pages(tree):
 
 @pytest.mark.parametrize("words, sentence", [
     (["--from", "unit,props"], "--from knows no 'props'; it may list unit, prop, replay, kvm, e2e."),
-    (["--from", "kvm"], "no test matches -L ^kvm$"),
+    (["--from", "e2e"], "no test matches -L ^e2e$"),
     (["--profile", "strict"], "invalid choice: 'strict'"),
 ])
 def test_mistakes_get_a_sentence(tree, words, sentence):

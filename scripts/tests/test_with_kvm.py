@@ -3,6 +3,7 @@
 Tests with the fixture `machine` start one, 4 s each on an idle host; the others use stand-ins for probe and mirror.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -105,11 +106,7 @@ def _read(path: str) -> bytes:
 @pytest.fixture
 def host(copy):
     """A host whose KVM the probe finds good, until its stand-in says otherwise."""
-    path = copy.cache / "probe" / probe.program().name
-    path.parent.mkdir(parents=True)
-    path.write_text("#!/bin/bash\nread -r complaint <\"$0.complaint\" 2>/dev/null && { echo \"$complaint\"; exit 1; }; exit 0\n")
-    path.chmod(0o755)
-    copy.complain = path.with_suffix(".complaint").write_text
+    copy.complain("")
     copy.environment.pop("KVM_REQUIRED", None)
     return copy
 
@@ -153,7 +150,7 @@ def test_the_time_limit_on_the_host_ends_children_too(host, tmp_path):
 
 
 def test_without_a_kvm_the_command_is_skipped_or_fails(host):
-    host.complain("its guest does not get past int3\n")
+    host.complain("its guest does not get past int3")
     done = host.dev("with-kvm", "--nested", "never", "--", "true")
     reason = "there is no KVM: its guest does not get past int3, and --nested is never.\n"
     assert (done.returncode, done.stderr) == (77, f"dev: skipped: {reason}")
@@ -170,6 +167,20 @@ def test_a_missing_emulator_is_named_with_its_package(host):
     assert done.returncode == 77
     assert done.stderr.endswith("dev: skipped: there is no KVM: --nested is always, and no machine can be emulated: "
                                 "apt-get could not install qemu-system-arm: no network.\n")
+
+
+def test_what_a_kill_left_in_the_temporary_folder_is_removed(host, tmp_path):
+    left, used, young = (tmp_path / f"guestproof-kvm-{name}" for name in ("left", "used", "young"))
+    for folder in (left, used, young):
+        (folder / "deep").mkdir(parents=True)
+    for folder in (left, used):
+        os.utime(folder, (1, 1))
+    handle = os.open(used, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    host.environment["TMPDIR"] = str(tmp_path)
+    assert host.dev("with-kvm", "--", "true").returncode == 0
+    os.close(handle)
+    assert sorted(path.name for path in tmp_path.glob("guestproof-*")) == ["guestproof-kvm-used", "guestproof-kvm-young"]
 
 
 @pytest.fixture
@@ -211,11 +222,28 @@ def test_kernels_are_downloaded_once(mirror):
     first, second = fetch(mirror), fetch(mirror)
     assert "downloading linux-image-7 and busybox-static" in first.stderr and "downloading" not in second.stderr
     assert second.stderr.startswith("dev: the nested x86_64 machine has not run the command to its end: "
-                                    "qemu-system-x86_64 ended with 5.")
+                                    "the emulator ended with 5.")
     assert kernels_of(mirror) == ["linux-image-7_1%2"]
     [folder] = (mirror.cache / "kernels/x86_64").glob("linux*")
     assert {path.name: path.is_dir() or path.read_text() for path in folder.iterdir()} == \
         {"kernel": "a kernel", "busybox": "a busybox", "modules": True}
+
+
+HANGS_ONCE = """
+    share=$(grep -o 'path=[^,]*share' <<<"$*"); share=${share#path=}
+    [[ -e $0.called ]] || { touch "$0.called"; exec sleep 1000; }
+    touch "$share/started" "$share/out/file"; echo out >"$share/stdout"; echo 3 >"$share/code\""""
+
+
+def test_a_machine_that_hangs_before_the_command_is_started_again(mirror, tmp_path):
+    mirror.program("qemu-system-x86_64", HANGS_ONCE)
+    machine_py = mirror.root / "scripts/guestproof_dev/kvm/machine.py"
+    machine_py.write_text(machine_py.read_text().replace("BOOT = 60 ", "BOOT = 1 "))
+    mirror.environment["GUESTPROOF_OUT"] = str(tmp_path / "out")
+    done = mirror.dev("with-kvm", *NESTED, "--", "true")
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    assert done.stderr.endswith("dev: a nested machine has not booted in 1 s; another one is started.\n")
+    assert (tmp_path / "out/file").exists()
 
 
 def test_a_killed_download_leaves_nothing_that_is_trusted(mirror):

@@ -48,7 +48,8 @@ def measure(root: Path, made: list[programs.Program], scratch: Path) -> Measured
         reaches = list(pool.map(lambda program: _reach(root, program, scratch), made))
     timed = [reach for reach in reaches if reach.program.label in TIMED]
     exact = [reach for reach in reaches if reach not in timed] or timed
-    cases = {program.name: len(program.cases) - program.skipped for program in made if not program.target}
+    cases = {program.name: len(program.cases) - program.skipped for program in made
+             if not program.target and program.label in EXACT}
     result = Measured(cases=cases | programs.elsewhere({program.label for program in made}))
     _take_files(result, Tree(root), _together(reaches, exact))
     result.functions = frontier.functions([reach.functions for reach in exact], result.files)

@@ -12,7 +12,7 @@ from guestproof_dev.errors import Fail
 from guestproof_dev.paths import ROOT
 
 PRESET = "coverage"
-LABELS = ("unit", "prop", "replay")  # that have a build target
+LABELS = ("unit", "prop", "replay", "kvm")  # that have a build target
 PATIENCE = 600  # seconds for one program; the slowest takes some ten
 _SKIPPED = re.compile(r"^\[  SKIPPED \] (\d+) tests?", re.MULTILINE)
 # What would make a program run other cases than ctest does, or others on another day.
@@ -27,6 +27,7 @@ class Program:
     arguments: list[str]
     label: str
     target: str = ""
+    launcher: list[str] = field(default_factory=list)  # the words before the path: `scripts/dev with-kvm … --`
     cases: list[str] = field(default_factory=list)
     skipped: int = 0  # of the cases, when it was run
 
@@ -45,16 +46,22 @@ def make(labels: list[str]) -> list[Program]:
 def _labelled(folder: Path, label: str) -> list[Program]:
     programs: dict[Path, Program] = {}
     for case in test.listing(folder, ["-L", f"^{label}$"], {"LLVM_PROFILE_FILE": os.devnull}):
-        path, *arguments = case["command"]
+        launcher, (path, *arguments) = _split(case["command"])
         if not path.startswith(f"{folder}{os.sep}"):
             continue  # the compiler, or a program of another preset
         is_test = bool(arguments) and arguments[0].startswith("--gtest_filter=")
         target = Path(path).name.removesuffix("_replay") if label == "replay" and not is_test else ""
-        program = Program(Path(path), [] if is_test else arguments, label, target)
+        program = Program(Path(path), [] if is_test else arguments, label, target, launcher)
         programs.setdefault(program.path, program).cases.append(case["name"])
     if not programs:
         raise Fail(f"no program of the preset {PRESET} has tests with the label {label}.")
     return sorted(programs.values(), key=lambda program: program.path)
+
+
+def _split(command: list[str]) -> tuple[list[str], list[str]]:
+    """What brings the program to a machine that has a KVM, and the program with its arguments."""
+    start = command.index("--") + 1 if "with-kvm" in command else 0
+    return command[:start], command[start:]
 
 
 def elsewhere(labels: set[str]) -> dict[str, int]:
@@ -68,12 +75,15 @@ def elsewhere(labels: set[str]) -> dict[str, int]:
 
 def run(program: Program, folder: Path) -> Path:
     """Runs it; the profile that it left in the folder."""
-    profile = folder / f"{program.name}.profraw"
+    out = folder / program.name  # which `with-kvm` brings out of its machine
+    profile = out / f"{program.name}.profraw"
+    out.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     try:
         # Children of the program write into the same file: the counters are mapped from it (%c).
-        done = subprocess.run([str(program.path), *program.arguments], cwd=program.path.parent, stdin=subprocess.DEVNULL,
-                              env={**environment, "LLVM_PROFILE_FILE": f"%c{profile}"}, timeout=PATIENCE,
+        done = subprocess.run([*program.launcher, str(program.path), *program.arguments], cwd=program.path.parent, stdin=subprocess.DEVNULL,
+                              env={**environment, "LLVM_PROFILE_FILE": f"%c{profile}", "GUESTPROOF_OUT": str(out)},
+                              timeout=PATIENCE,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     except subprocess.TimeoutExpired:
         raise Fail(f"{program.name} has not ended after {PATIENCE} s, so nothing can be said of what it covers.") from None

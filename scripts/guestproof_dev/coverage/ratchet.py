@@ -32,8 +32,9 @@ def compare(old: dict, new: dict, follow: Follow = lambda path, place: place) ->
         for name in sorted({*old[section], *new[section]}):
             pairs = _pairs(old[section].get(name, {}), new[section].get(name, {}))
             changes += [_partial(words.format(name), path, *pair, path in existing, follow) for path, pair in pairs]
+    # Empty where it was not measured.
     timed = [_partial("what depends on timing", path, *pair, path in existing, follow)
-             for path, pair in _pairs(old["timed"], new["timed"])]
+             for path, pair in _pairs(old["timed"], new["timed"]) if new["timed"]]
     return changes + [change for change in timed if change.kind == FALL] + _cases(old["cases"], new["cases"])
 
 

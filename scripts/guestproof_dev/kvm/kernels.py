@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from guestproof_dev.errors import Fail
-from guestproof_dev.kvm import apt
+from guestproof_dev.kvm import apt, scratch
 from guestproof_dev.kvm.architectures import Architecture
 
 BUSYBOX = "busybox-static"
@@ -103,9 +103,9 @@ def _locked(architecture: Architecture):
 def _fetch(architecture: Architecture, folder: Path) -> Kernel:
     started = time.monotonic()
     # Not in the cache: apt's own user must be able to read it.
-    with tempfile.TemporaryDirectory(prefix="guestproof-apt-") as scratch:
-        os.chmod(scratch, 0o755)
-        packages = apt.Apt(Path(scratch), architecture.debian, architecture.suite, apt.mirror())
+    with scratch.folder() as private:
+        os.chmod(private, 0o755)
+        packages = apt.Apt(private, architecture.debian, architecture.suite, apt.mirror())
         packages.update(architecture.kernel)
         package = packages.kernel_of(architecture.kernel)
         target = folder / f"{package}_{packages.version(package).replace(':', '%')}_{recipe(architecture)}"
