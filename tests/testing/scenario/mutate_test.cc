@@ -31,7 +31,8 @@ TEST(ScenarioMutator, NeverPassesTheLimit) {
 }
 
 TEST(ScenarioMutator, ReachesTheWholeVocabulary) {
-  for (const auto* target : {"queue", "queue_state", "block", "vsock", "kvm_exit", "unheard-of"}) {
+  for (const auto* target : {"queue", "queue_state", "block", "vsock", "kvm_exit",
+                             "kvm_coalesced_ring", "kvm_dirty_ring", "unheard-of"}) {
     const auto words = vocabulary(target);
     Mutator mutator(words, 1);
     std::set<Opcode> seen;

@@ -30,6 +30,12 @@ constexpr std::array kStateVocabulary{kRequest, kRequest, kKick,     kKick,    k
 constexpr std::array kRunPageVocabulary{
     kRequest, kRequest, kRequest, kRequest, kKick,   kKick,   kWrite,   kWrite, kWrite,    kFill,
     kRace,    kRace,    kRace,    kAccess,  kAccess, kAccess, kBackend, kQueue, kActivate, kReset};
+constexpr std::array kCoalescedVocabulary{kRequest, kRequest, kRequest,  kRequest, kKick, kKick,
+                                          kWrite,   kWrite,   kFill,     kRace,    kRace, kAvail,
+                                          kAvail,   kQueue,   kActivate, kReset};
+constexpr std::array kDirtyVocabulary{kRequest,  kRequest, kRequest,  kRequest, kKick, kKick,
+                                      kWrite,    kWrite,   kFill,     kRace,    kRace, kComplete,
+                                      kComplete, kQueue,   kActivate, kReset};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);
@@ -43,6 +49,8 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "queue_state") return kStateVocabulary;
   if (target == "block" || target == "vsock") return kDeviceVocabulary;
   if (target == "kvm_exit") return kRunPageVocabulary;
+  if (target == "kvm_coalesced_ring") return kCoalescedVocabulary;
+  if (target == "kvm_dirty_ring") return kDirtyVocabulary;
   return kEverything;
 }
 
