@@ -36,6 +36,10 @@ constexpr std::array kCoalescedVocabulary{kRequest, kRequest, kRequest,  kReques
 constexpr std::array kDirtyVocabulary{kRequest,  kRequest, kRequest,  kRequest, kKick, kKick,
                                       kWrite,    kWrite,   kFill,     kRace,    kRace, kComplete,
                                       kComplete, kQueue,   kActivate, kReset};
+// Values that are saved and restored.
+constexpr std::array kArrayVocabulary{kRequest, kRequest,  kSave,    kSave,     kPatch,   kPatch,
+                                      kPatch,   kPatch,    kRestore, kRestore,  kRestore, kQueue,
+                                      kQueue,   kActivate, kEntry,   kComplete, kPublish, kReset};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);
@@ -51,6 +55,7 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "kvm_exit") return kRunPageVocabulary;
   if (target == "kvm_coalesced_ring") return kCoalescedVocabulary;
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;
+  if (target == "kvm_fam") return kArrayVocabulary;
   return kEverything;
 }
 
