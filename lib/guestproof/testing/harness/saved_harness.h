@@ -42,12 +42,14 @@ class SavedHarness : public Runner {
   // What they use.
 
   void compare(std::string_view oracle, std::string_view what) const;
+  /// The bytes that the next restore takes.
+  [[nodiscard]] Bytes& saved() { return saved_; }
   /// The number's bytes, over and over, with the position added every 8.
   [[nodiscard]] static Bytes pattern(std::uint64_t number, std::size_t length);
 
  private:
   /// More makes a program slow and finds nothing.
-  static constexpr std::uint64_t kWorkLimit = std::uint64_t{1} << 21;  // bytes compared
+  static constexpr std::uint64_t kWorkLimit = std::uint64_t{1} << 18;  // bytes compared
 
   void start_program() override;
   [[nodiscard]] bool may_go_on() const override { return work_ < kWorkLimit; }

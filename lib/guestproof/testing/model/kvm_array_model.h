@@ -39,9 +39,9 @@ class KvmArrayModel {
       : layout_(&layout), header_(layout.entries_offset) {}
 
   [[nodiscard]] const ModelArrayLayout& layout() const { return *layout_; }
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  [[nodiscard]] std::size_t size() const { return entries_.size() / layout_->entry_bytes; }
   [[nodiscard]] Bytes bytes() const;
-  void set_entry(std::size_t position, const Bytes& entry) { entries_[position] = entry; }
+  void set_entry(std::size_t position, const Bytes& entry);
 
   /// All of these say what is refused; the array is then as it was.
   [[nodiscard]] ModelError push_back(const Bytes& entry);
@@ -55,7 +55,7 @@ class KvmArrayModel {
  private:
   const ModelArrayLayout* layout_;
   Bytes header_;
-  std::vector<Bytes> entries_;
+  Bytes entries_;
 };
 
 }  // namespace guestproof::testing

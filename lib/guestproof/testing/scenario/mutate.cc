@@ -40,6 +40,9 @@ constexpr std::array kDirtyVocabulary{kRequest,  kRequest, kRequest,  kRequest, 
 constexpr std::array kArrayVocabulary{kRequest, kRequest,  kSave,    kSave,     kPatch,   kPatch,
                                       kPatch,   kPatch,    kRestore, kRestore,  kRestore, kQueue,
                                       kQueue,   kActivate, kEntry,   kComplete, kPublish, kReset};
+constexpr std::array kSavedStateVocabulary{
+    kRequest, kRequest, kRequest, kSave,  kSave,  kPatch, kPatch, kPatch,   kPatch, kRestore,
+    kRestore, kRestore, kRestore, kQueue, kQueue, kEntry, kEntry, kPublish, kAvail, kReset};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);
@@ -56,6 +59,7 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "kvm_coalesced_ring") return kCoalescedVocabulary;
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;
   if (target == "kvm_fam") return kArrayVocabulary;
+  if (target == "kvm_state") return kSavedStateVocabulary;
   return kEverything;
 }
 
