@@ -142,6 +142,20 @@ def test_runs_units_and_properties_of_another_preset(project):
     assert project.dev("test", "--preset", "other", "-L", "unit").returncode == 0
 
 
+def test_without_a_machine_that_has_a_kvm_its_tests_are_skipped_or_fail(project):
+    add(project, """add_test(NAME guest COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch riscv64 -- true)
+set_tests_properties(guest PROPERTIES LABELS kvm-riscv64 SKIP_RETURN_CODE 77)""")
+    project.program("dpkg-query", 'shift 3; for name in "$@"; do [[ $name == qemu-* ]] || echo "installed $name"; done')
+    project.program("sudo", 'while [[ $1 == -* ]]; do shift; done; exec "$@"')
+    project.program("apt-get", "echo 'E: no network'; exit 100")
+    done = project.dev("test", "-L", "kvm-riscv64")
+    assert done.returncode == 0 and "guest (Skipped)" in done.stdout
+    assert "dev: no KVM for riscv64: apt-get could not install qemu-system-x86 qemu-system-arm qemu-system-misc: no network." \
+        in done.stderr
+    project.environment["KVM_REQUIRED"] = "1"
+    assert project.dev("test", "-L", "kvm-riscv64").returncode == 1
+
+
 @pytest.mark.parametrize("words, asked", [(["-L", "uni"], "-L ^(uni)$"), (["-R", "nothing"], "-R nothing"),
                                           (["-L", "unit", "-R", "bad"], "-L ^(unit)$ -R bad")])
 def test_no_match_is_an_error(project, words, asked):

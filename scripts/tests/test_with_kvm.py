@@ -37,6 +37,7 @@ def test_machine_brings_out_what_the_command_does(machine, tmp_path):
     """One machine for all of it: exit code, both streams byte by byte, files, environment, folder, nothing changed."""
     precious, out = tmp_path / "precious", tmp_path / "out"
     precious.write_text("as it was")
+    out.mkdir(0o700)
     script = f"""
         printf 'a\\0b\\r\\nno newline'; printf 'error\\n' >&2
         test "$(cat {precious})" = 'as it was' || exit 1
@@ -52,6 +53,7 @@ def test_machine_brings_out_what_the_command_does(machine, tmp_path):
     assert done.returncode == 128 + signal.SIGSEGV
     assert [(out / name).read_text() for name in ("folder", "user", "variables", "deep/probe")] == \
         [f"{tmp_path}\n", "0\n", "it's\nx,\n", ""]
+    assert out.stat().st_mode & 0o7777 == 0o700
     assert precious.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "precious"]
     assert (SCRIPTS / "cmake").is_dir()

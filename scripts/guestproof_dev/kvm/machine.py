@@ -19,7 +19,7 @@ from guestproof_dev.kvm.architectures import Architecture
 from guestproof_dev.kvm.kernels import Kernel
 
 MEMORY = 1024  # MiB
-CPUS = 2
+CPUS = 1  # two emulated ones on a busy host wait for each other: aarch64 and riscv64 then take twice as long
 BOOT = 60  # seconds; it takes 3 on an idle host, 18 on one with six times as much to do as it has CPUs
 ATTEMPTS = 3  # to boot: once in some thirty times a riscv64 machine gets stuck before its first process
 LATE = 30  # seconds from the time limit to the end of the machine
@@ -62,7 +62,7 @@ def _run_once(architecture: Architecture, kernel: Kernel, job: Job) -> int:
         image, console = folder / "initramfs", folder / "console"
         image.write_bytes(initramfs.make(kernel, job.command, job.environment, job.folder, job.out, job.limit))
         ended = _watch(_emulator(architecture, kernel.image, image, console, share), share, job.limit)
-        shutil.copytree(share / "out", job.out, symlinks=True, dirs_exist_ok=True)
+        _bring_out(share / "out", job.out)
         if (share / "late").exists():
             raise Late
         if (share / "code").exists():
@@ -121,6 +121,15 @@ def _copy(path: Path, offset: int, fd: int) -> int:
     while written < len(data):
         written += os.write(fd, data[written:])
     return written
+
+
+def _bring_out(source: Path, target: Path) -> None:
+    """Copies what is in the one folder into the other, whose owner and mode stay."""
+    for path in source.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, target / path.name, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy2(path, target / path.name, follow_symlinks=False)
 
 
 def _tail(console: Path) -> list[str]:
