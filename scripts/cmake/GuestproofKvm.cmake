@@ -27,12 +27,26 @@ function(guestproof_kvm_tests)
       endif()
     endforeach()
   endforeach()
+  guestproof_kvm_claims(kvm ${CMAKE_SYSTEM_PROCESSOR})
+  guestproof_kvm_claims(kvm-aarch64 aarch64)
+  guestproof_kvm_claims(kvm-riscv64 riscv64)
 endfunction()
 
 # The static presets are there to be run from other builds' lists.
 function(guestproof_kvm_test name label arch program)
   if(NOT GUESTPROOF_STATIC)
     add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch ${arch} --time 4m -- ${program})
-    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 600 SKIP_RETURN_CODE 77)
+    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 600 SKIP_RETURN_CODE 77
+      ENVIRONMENT GUESTPROOF_OUT=${CMAKE_BINARY_DIR}/kvm)
+    set_property(GLOBAL APPEND PROPERTY GUESTPROOF_TESTS_${label} ${name})
+  endif()
+endfunction()
+
+# After all tests of the label: they have called what docs/kvm-api.md says they do.
+function(guestproof_kvm_claims label arch)
+  get_property(tests GLOBAL PROPERTY GUESTPROOF_TESTS_${label})
+  if(tests)
+    add_test(NAME ${label}.claims COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev kvm-api --seen ${arch} --logs ${CMAKE_BINARY_DIR}/kvm)
+    set_tests_properties(${label}.claims PROPERTIES LABELS ${label} TIMEOUT 60 DEPENDS "${tests}")
   endif()
 endfunction()
