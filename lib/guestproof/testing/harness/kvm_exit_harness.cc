@@ -203,7 +203,7 @@ constexpr std::array<Writer, 27> kKinds{
 template <class... Words>
 ModelExit facts(std::string_view kind, const Words&... words) {
   ModelExit exit{.error = {}, .kind = kind, .numbers = {}, .bytes = {}};
-  const auto add = [&](const auto& word) {
+  [[maybe_unused]] const auto add = [&](const auto& word) {
     if constexpr (requires { word.begin(); })
       exit.numbers.insert(exit.numbers.end(), word.begin(), word.end());
     else
