@@ -54,11 +54,24 @@ Result<std::vector<kvm_msr_entry>> read_msrs(const Vcpu& vcpu, const MsrList& li
   return values;
 }
 
+bool has_value(const Vcpu& vcpu, const kvm_msr_entry& wanted) {
+  auto now = Msrs::of(std::span(&wanted, 1));
+  return now && vcpu.get_msrs(*now) && now->entries().front().data == wanted.data;
+}
+
 Result<void> write_msrs(const Vcpu& vcpu, std::span<const kvm_msr_entry> values) {
-  for (; !values.empty(); values = values.subspan(std::min(values.size(), kMsrsLimit))) {
-    const auto msrs = Msrs::of(values.first(std::min(values.size(), kMsrsLimit)));
+  while (!values.empty()) {
+    const auto some = values.first(std::min(values.size(), kMsrsLimit));
+    const auto msrs = Msrs::of(some);
     if (!msrs) return std::unexpected(msrs.error());
-    if (const auto done = vcpu.set_msrs(*msrs); !done) return done;
+    const auto done = vcpu.set_msrs(*msrs);
+    const auto refused = !done && done.error() == CallError::kMsrRefused;
+    if (!done && !refused) return done;
+    const auto count = refused ? static_cast<std::size_t>(done.error().limit()) : some.size();
+    // Some may be read and not written (MSR_KVM_ASYNC_PF_INT without an APIC). That is no loss
+    // where the new vCPU has the value already.
+    if (refused && !has_value(vcpu, some[count])) return done;
+    values = values.subspan(refused ? count + 1 : count);
   }
   return {};
 }

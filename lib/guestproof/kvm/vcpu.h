@@ -170,7 +170,8 @@ class Vcpu {
   [[nodiscard]] Result<void> report_tpr_access(bool enabled) const;
   /// Errors: kSetVapicAddr.
   [[nodiscard]] Result<void> set_vapic_address(std::uint64_t address) const;
-  /// `capabilities` as Kvm::supported_mce_capabilities(), the number of banks in the lowest byte.
+  /// `capabilities` as Kvm::supported_mce_capabilities(), with the number of banks (1 to 32) in
+  /// the lowest byte, where that has 0.
   [[nodiscard]] Result<void> setup_mce(std::uint64_t capabilities) const;
   /// A machine check for the guest. Errors: kSetMce.
   [[nodiscard]] Result<void> set_mce(const kvm_x86_mce& mce) const;

@@ -104,7 +104,12 @@ Result<void> Vcpu::set_nested_state(const NestedState& state) const {
   return kvm::set(fd(), Ioctl::kSetNestedState, state.header());
 }
 
-Result<CpuId> Vcpu::get_cpuid2() const { return filled<CpuId>(fd(), Ioctl::kGetCpuid2); }
+Result<CpuId> Vcpu::get_cpuid2() const {
+  auto cpuid = filled<CpuId>(fd(), Ioctl::kGetCpuid2);
+  // Some kernels, 6.1 among them, fill the entries and leave the count as it was given.
+  if (cpuid && cpuid->size() == kCpuIdLimit) cpuid->drop_trailing_zeros();
+  return cpuid;
+}
 Result<void> Vcpu::set_cpuid2(const CpuId& cpuid) const {
   return kvm::set(fd(), Ioctl::kSetCpuid2, cpuid.header());
 }
