@@ -76,6 +76,15 @@ TEST_F(CoalescedRingTest, TakesWritesInTheirOrder) {
   EXPECT_EQ(first(), 2U);
 }
 
+TEST_F(CoalescedRingTest, WritesAreEqualInEveryMember) {
+  const CoalescedWrite write{0x70, {std::byte{0x11}}, 1, true};
+  EXPECT_EQ(write, CoalescedWrite(write));
+  EXPECT_NE(write, (CoalescedWrite{0x71, {std::byte{0x11}}, 1, true}));
+  EXPECT_NE(write, (CoalescedWrite{0x70, {std::byte{0x12}}, 1, true}));
+  EXPECT_NE(write, (CoalescedWrite{0x70, {std::byte{0x11}}, 2, true}));
+  EXPECT_NE(write, (CoalescedWrite{0x70, {std::byte{0x11}}, 1, false}));
+}
+
 TEST_F(CoalescedRingTest, BytesBehindAWriteAreNotHandedOut) {
   put(0, 0, 3);
   set_last(1);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "kvm/fake_kvm.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::uint32_t kFree = 0;
 constexpr std::uint32_t kDirty = 1;
 constexpr std::uint32_t kReset = 2;
+
+using Visit = std::function<void(const DirtyPage&)>;
 
 /// A ring of eight entries as KVM has it: flags, slot, page in the slot.
 class DirtyRingTest : public testing::Test {
@@ -58,6 +61,12 @@ TEST_F(DirtyRingTest, TakesPagesInTheirOrderAndMarksThemForReset) {
   EXPECT_EQ(*ring.take(), std::nullopt);
 }
 
+TEST_F(DirtyRingTest, PagesAreEqualInSlotAndPage) {
+  EXPECT_EQ((DirtyPage{1, 2}), (DirtyPage{1, 2}));
+  EXPECT_NE((DirtyPage{1, 2}), (DirtyPage{9, 2}));
+  EXPECT_NE((DirtyPage{1, 2}), (DirtyPage{1, 9}));
+}
+
 TEST_F(DirtyRingTest, AnEntryThatComesLaterIsNotTakenBeforeTheOneThatIsDue) {
   auto ring = this->ring();
   put(1, 0, 1);
@@ -93,9 +102,9 @@ TEST_F(DirtyRingTest, DrainGivesEveryPageThatIsThere) {
   put(0, 1, 10);
   put(1, 1, 11);
   std::vector<DirtyPage> pages;
-  EXPECT_EQ(ring.drain([&](const DirtyPage& page) { pages.push_back(page); }), 2U);
+  EXPECT_EQ(ring.drain(Visit([&](const DirtyPage& page) { pages.push_back(page); })), 2U);
   EXPECT_EQ(pages, (std::vector<DirtyPage>{{1, 10}, {1, 11}}));
-  EXPECT_EQ(ring.drain([](const DirtyPage&) {}), 0U);
+  EXPECT_EQ(ring.drain(Visit([](const DirtyPage&) {})), 0U);
 }
 
 TEST_F(DirtyRingTest, DrainGivesThePagesBeforeARefusal) {
@@ -103,7 +112,7 @@ TEST_F(DirtyRingTest, DrainGivesThePagesBeforeARefusal) {
   put(0, 1, 10);
   set_flags(1, 8);
   std::size_t seen = 0;
-  EXPECT_EQ(ring.drain([&](const DirtyPage&) { ++seen; }).error(),
+  EXPECT_EQ(ring.drain(Visit([&](const DirtyPage&) { ++seen; })).error(),
             Error(PageError::kDirtyFlags, 8, 1));
   EXPECT_EQ(seen, 1U);
 }
@@ -111,7 +120,7 @@ TEST_F(DirtyRingTest, DrainGivesThePagesBeforeARefusal) {
 TEST_F(DirtyRingTest, DrainEndsWhateverIsWrittenMeanwhile) {
   auto ring = this->ring();
   for (std::size_t i = 0; i < 8; ++i) put(i, 0, i);
-  const auto dirty_again = [&](const DirtyPage& page) { put(page.page, 0, page.page); };
+  const Visit dirty_again = [&](const DirtyPage& page) { put(page.page, 0, page.page); };
   EXPECT_EQ(ring.drain(dirty_again), 8U);
 }
 

@@ -198,6 +198,12 @@ TEST_F(VmTest, ADirtyLogIsAsLongAsTheKernelWrites) {
   EXPECT_EQ(vm_.get_dirty_log(2)->size(), 2U);
 }
 
+TEST_F(VmTest, ADirtyLogThatTheKernelRefusesIsAnError) {
+  set_slot(1, 64);
+  kernel_.expect(vm_.fd(), kGetDirtyLog).fails(ENXIO);
+  EXPECT_EQ(vm_.get_dirty_log(1).error(), Error(Ioctl::kGetDirtyLog, ENXIO));
+}
+
 TEST_F(VmTest, ADirtyLogOfAnUnknownSlotIsNotAskedFor) {
   EXPECT_EQ(vm_.get_dirty_log(7).error(), Error(CallError::kUnknownSlot, 7));
 }

@@ -73,9 +73,13 @@ Result<void> Vm::set_msr_filter(std::span<const MsrFilterRange> ranges, bool den
     // The kernel reads as many bits as there are registers.
     if (range.allowed.size() != (std::size_t{range.count} + 7) / 8)
       return fail(CallError::kMsrBitmap, range.allowed.size() * 8, range.count);
+    // One by one, so that what lies between them stays 0.
+    out->flags = range.flags;
+    out->nmsrs = range.count;
+    out->base = range.base;
     // SAFETY: the kernel only reads the bitmap.
-    *out++ = {range.flags, range.count, range.base,
-              const_cast<std::uint8_t*>(range.allowed.data())};
+    out->bitmap = const_cast<std::uint8_t*>(range.allowed.data());
+    ++out;
   }
   return kvm::set(fd(), Ioctl::kSetMsrFilter, filter);
 }
