@@ -26,6 +26,7 @@ Examples:
   scripts/dev fuzz --list                 the targets
   scripts/dev test                        unit tests, properties, corpus replay, checks of the tree
   scripts/dev test -L prop                the properties only
+  scripts/dev with-kvm -- COMMAND         run it where there is a working KVM, emulated if need be
   scripts/dev coverage --profile devel    measure what the tests reach, and note in ci/coverage.json what has risen
   scripts/dev check --fix                 format the tree, then check it
   scripts/dev COMMAND --help              everything a command can do

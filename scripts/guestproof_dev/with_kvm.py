@@ -38,6 +38,7 @@ _PASSED_ON = re.compile(r"PATH|HOME|USER|LANG|TZ|TERM|TMPDIR|KVM_REQUIRED|LLVM_P
 
 
 def add_arguments(parser):
+    parser.usage = "%(prog)s [--arch ARCH] [--nested auto|always|never] [--time LIMIT] -- COMMAND..."
     parser.add_argument("--arch", choices=ALL, default="x86_64", help="of the guests (default: x86_64)")
     parser.add_argument("--nested", choices=["auto", "always", "never"], default="auto",
                         help="whether in an emulated machine (auto: when the host's KVM is not good enough)")

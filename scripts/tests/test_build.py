@@ -142,8 +142,25 @@ def test_runs_units_and_properties_of_another_preset(project):
     assert project.dev("test", "--preset", "other", "-L", "unit").returncode == 0
 
 
+@pytest.mark.parametrize("label, built", [("kvm", ["dev/few"]), ("kvm-riscv64", ["riscv64/few"]),
+                                          ("kvm|kvm-riscv64", ["dev/whole", "riscv64/whole"])])
+def test_for_a_label_of_tests_on_a_kvm_only_these_are_built(project, label, built):
+    project.write("CMakePresets.json", json.dumps(PRESETS).replace('"other"', '"riscv64"'))
+    project.complain("")
+    add(project, """add_custom_target(kvm COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/few)
+add_test(NAME here COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch x86_64 -- true)
+add_test(NAME abroad COMMAND ${CMAKE_COMMAND} -E compare_files ${PROJECT_SOURCE_DIR}/build/riscv64/build.ninja
+  ${PROJECT_SOURCE_DIR}/build/riscv64/build.ninja)
+set_tests_properties(here PROPERTIES LABELS kvm)
+set_tests_properties(abroad PROPERTIES LABELS kvm-riscv64)""")
+    assert project.dev("test", "-L", label).returncode == 0
+    assert sorted(str(path.relative_to(project.root / "build")) for name in ("few", "whole")
+                  for path in project.root.glob(f"build/*/{name}")) == built
+
+
 def test_without_a_machine_that_has_a_kvm_its_tests_are_skipped_or_fail(project):
-    add(project, """add_test(NAME guest COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch riscv64 -- true)
+    add(project, """add_custom_target(kvm)
+add_test(NAME guest COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch riscv64 -- true)
 set_tests_properties(guest PROPERTIES LABELS kvm-riscv64 SKIP_RETURN_CODE 77)""")
     project.program("dpkg-query", 'shift 3; for name in "$@"; do [[ $name == qemu-* ]] || echo "installed $name"; done')
     project.program("sudo", 'while [[ $1 == -* ]]; do shift; done; exec "$@"')
