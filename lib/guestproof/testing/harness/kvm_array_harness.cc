@@ -166,8 +166,9 @@ void KvmArrayHarness::act(const Record& record) {
             model_.accept(record.queue, record.index));
       break;
     default:
-      break;
+      return;
   }
+  compare(kModelAgreement, "a step");
 }
 
 }  // namespace guestproof::testing

@@ -51,6 +51,7 @@ void SavedHarness::execute(const Record& record) {
     case Opcode::kRequest:
       request(record);
       asked_ = true;
+      compare(kModelAgreement, "a request");
       break;
     case Opcode::kSave:
       save();
@@ -64,7 +65,6 @@ void SavedHarness::execute(const Record& record) {
     default:
       act(record);
   }
-  compare(kModelAgreement, "a step");
 }
 
 void SavedHarness::save() {

@@ -3,7 +3,8 @@
 //
 // A harness for one family of values derives from SavedHarness. A program changes a value, saves
 // it, patches the bytes and restores from them. Oracles:
-// - model-agreement: after every step the value is the model's; what is refused is refused by both;
+// - model-agreement: after every change the value is the model's; what is refused is refused by
+// both;
 // - round-trip: what was saved is the model's bytes and decodes; what was restored saves to the
 //   bytes that it came from, or is refused by both.
 //
@@ -30,7 +31,7 @@ class SavedHarness : public Runner {
   virtual void choose(std::uint16_t index) = 0;
   /// Puts something into the value.
   virtual void request(const Record& record) = 0;
-  /// The other opcodes that the family has a use for.
+  /// The other opcodes that the family has a use for. What changes the value compares.
   virtual void act(const Record& record) = 0;
   /// The value's bytes and the model's.
   [[nodiscard]] virtual Bytes encode() const = 0;
