@@ -61,7 +61,7 @@ class FlexArray {
   [[nodiscard]] std::span<const Entry> entries() const { return {first(), size()}; }
 
   /// Errors: kTooManyEntries; the array is then as it was.
-  [[nodiscard]] Result<void> push_back(const Entry& entry) {
+  [[nodiscard]] Result<void> push_back(Entry entry) {
     const auto count = size();
     if (count == kLimit) return fail(CallError::kTooManyEntries, count + 1, kLimit);
     words_.resize(words_for(count + 1));
