@@ -8,7 +8,7 @@ from guestproof_dev.checks.tree import CXX, Tree, under
 
 EXCEPTIONS = Path(__file__).with_name("mirror_exceptions.txt")
 LIBRARY = PurePosixPath("lib/guestproof")
-GUEST_WRITES = LIBRARY / "virtio"
+GUEST_WRITES = (LIBRARY / "virtio", LIBRARY / "kvm")
 SUFFIXES = {"tests": "_test.cc", "props": "_prop.cc"}
 ON_KVM = "_kvm.cc"  # tests besides, which not every machine can run: they make up for no part's unit tests
 CORPUS_FOLDERS = {"seeds", "found", "regressions"}
@@ -43,11 +43,12 @@ def _missing(tree: Tree, declared) -> dict[str, str]:
     for part in sorted(_parts(tree)):
         if part not in tests and part not in [test.parent for test in tests]:
             problems[f"tests/{part}"] = f"{LIBRARY / part} has no tests (tests/{part}_test.cc or tests/{part}/*_test.cc)."
-        if not under(LIBRARY / part, str(GUEST_WRITES)):
+        if not any(under(LIBRARY / part, str(folder)) for folder in GUEST_WRITES):
             continue
         if part not in props and part not in [prop.parent for prop in props]:
             problems[f"props/{part}"] = f"{LIBRARY / part} has no properties (props/{part}_prop.cc or props/{part}/*_prop.cc)."
-        if not any(under(LIBRARY / part, subject) for subject in subjects):
+        if not any(under(LIBRARY / part, subject) or under(PurePosixPath(subject), str(LIBRARY / part))
+                   for subject in subjects):
             problems[f"fuzz/{part}"] = f"{LIBRARY / part} is the SUBJECT of no fuzz target."
     return problems
 
