@@ -1,6 +1,8 @@
-// What a user's first program does: a driver sends a number, the device answers it.
+// What a user's first program does: it looks for a KVM; a driver sends a number, the device answers
+// it.
 #include <cstdio>
 
+#include "guestproof/kvm/kvm.h"
 #include "guestproof/memory/mapped_memory.h"
 #include "guestproof/testing/driver.h"
 #include "guestproof/virtio/queue/split_queue.h"
@@ -17,6 +19,10 @@ guestproof::Result<void> serve(guestproof::virtio::Chain<Queue> chain) {
 }
 
 int main() {
+  const auto kvm = guestproof::kvm::Kvm::open("/dev/null");
+  std::printf("%s\n", kvm ? "a KVM" : kvm.error().message().c_str());
+  if (kvm) return 1;
+
   const auto memory = MappedMemory::Builder().anonymous(GuestAddress(0), 0x10000).build().value();
   guestproof::testing::Driver driver(memory,
                                      guestproof::testing::QueueLayout::at(GuestAddress(0), 8));
