@@ -62,7 +62,7 @@ constexpr Seed kArraySeeds[] = {
      "request\nsave\npatch index=0x8068\nrestore"},
     {"half_a_header", "error:kvm_call.state_length", "request\nsave\npatch index=0x8004\nrestore"},
     {"no_bytes", "value:restore_refused", "patch index=0x8000\npatch index=1 value=3\nrestore"},
-    {"of_another_kind", "value:restore_refused", "request length=2\nsave\nqueue index=2\nrestore"},
+    {"of_another_kind", "value:restore_refused", "request length=2\nsave\nqueue index=1\nrestore"},
     {"refused_and_gone_on", "value:restore_refused",
      "request\nsave\npatch index=0 width=1 value=9\nrestore\nrequest\nsave"},
     {"started_over", "value:saved", "request length=3\nreset\nsave"},

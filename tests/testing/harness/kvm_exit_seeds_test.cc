@@ -142,6 +142,8 @@ constexpr Seed kExitSeeds[] = {
      "request kind=9 index=4 length=1 extra=1 flags=raw"},
     {"system_event_with_too_many_words", "error:kvm_page.data_count",
      "request kind=10 length=0xffffffff extra=1 flags=raw"},
+    {"system_event_with_one_word_too_many", "error:kvm_page.data_count",
+     "request kind=10 length=17 extra=1 flags=raw"},
     {"hyperv_type", "error:kvm_page.hyperv_type", "request kind=11 extra=4 flags=raw"},
     {"hyperv_type_zero", "error:kvm_page.hyperv_type", "request kind=11 extra=0 flags=raw"},
     {"xen_type", "error:kvm_page.xen_type", "request kind=14 extra=2 flags=raw"},

@@ -118,12 +118,14 @@ constexpr Seed kStateSeeds[] = {
         patch index=20 width=4 value=120
         restore
         save)"},
-    {"a_list_with_half_an_entry", "error:kvm_state.uneven", R"(
+    {"registers_with_half_an_id", "error:kvm_state.uneven", R"(
         queue index=2
         save
         avail next=8
         patch index=36 width=4 value=4
         restore)"},
+    {"a_list_with_a_part_of_an_entry", "error:kvm_state.uneven",
+     "request kind=5 length=5\nsave\npatch index=924 width=4 value=21\nrestore"},
     {"a_register_without_its_bytes", "error:kvm_state.register_size", R"(
         queue index=2
         save

@@ -529,6 +529,8 @@ void KvmExitHarness::sync_registers(const Record& record, bool read) {
   }
   Bytes wanted;
   step([&] { registers = page_->sync_registers(); }, [&] { wanted = model().get(field); });
+  // riscv64 has none; the one byte of an empty structure means nothing, and copies leave it out.
+  if (std::is_empty_v<kvm_sync_regs>) return;
   if (!std::ranges::equal(std::as_bytes(std::span(&registers, 1)),
                           std::as_bytes(std::span(wanted))))
     violated(kModelAgreement, "the synchronised registers are read as others than the page has");
