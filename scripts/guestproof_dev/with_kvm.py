@@ -3,7 +3,8 @@
 The host's KVM is taken when a tiny guest in it can execute what stock kernels need. Else QEMU emulates a machine that
 has one (4 s on two idle cores): the host's files are there, read-only under a layer that is thrown away; the command
 runs as root in the same folder with empty stdin and no network, and its stdout, stderr and exit code are ours. What it
-leaves in the folder $GUESTPROOF_OUT is brought out; where that is not set it is given a temporary one.
+leaves in the folder $GUESTPROOF_OUT is brought out; where that is not set it is given a temporary one. Emulated
+hypervisors hang now and then: a machine that gives no sign of life for 45 s is replaced, and the command starts anew.
 
 For another architecture than the host's, COMMAND is a static program of that architecture. Emulators and kernels are
 Debian packages: the emulators are installed, the kernels unpacked into ~/.cache/guestproof, when they are first needed.

@@ -233,18 +233,19 @@ def test_kernels_are_downloaded_once(mirror):
 
 HANGS_ONCE = """
     share=$(grep -o 'path=[^,]*share' <<<"$*"); share=${share#path=}
-    [[ -e $0.called ]] || { touch "$0.called"; exec sleep 1000; }
-    touch "$share/started" "$share/out/file"; echo out >"$share/stdout"; echo 3 >"$share/code\""""
+    [[ -e $0.called ]] || { touch "$0.called"; LIVES exec sleep 1000; }
+    touch "$share/alive" "$share/out/file"; echo out >"$share/stdout"; echo 3 >"$share/code\""""
 
 
-def test_a_machine_that_hangs_before_the_command_is_started_again(mirror, tmp_path):
-    mirror.program("qemu-system-x86_64", HANGS_ONCE)
+@pytest.mark.parametrize("lives, limit", [("", "BOOT = 60 "), ('touch "$share/alive";', "HEARTBEAT = 45 ")])
+def test_a_machine_that_hangs_before_or_in_the_command_is_replaced(mirror, tmp_path, lives, limit):
+    mirror.program("qemu-system-x86_64", HANGS_ONCE.replace("LIVES", lives))
     machine_py = mirror.root / "scripts/guestproof_dev/kvm/machine.py"
-    machine_py.write_text(machine_py.read_text().replace("BOOT = 60 ", "BOOT = 1 "))
+    machine_py.write_text(machine_py.read_text().replace(limit, f"{limit.partition(' ')[0]} = 1 "))
     mirror.environment["GUESTPROOF_OUT"] = str(tmp_path / "out")
     done = mirror.dev("with-kvm", *NESTED, "--", "true")
     assert (done.returncode, done.stdout) == (3, "out\n")
-    assert done.stderr.endswith("dev: a nested machine has not booted in 1 s; another one is started.\n")
+    assert done.stderr.endswith("dev: a nested machine has hung; the command is run again in another one.\n")
     assert (tmp_path / "out/file").exists()
 
 

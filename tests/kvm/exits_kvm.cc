@@ -111,7 +111,8 @@ TEST_F(ExitsKvm, StatisticsCountTheExits) {
 }
 
 TEST_F(ExitsKvm, ARunOfADescriptorThatIsNoVcpuIsRefused) {
-  EXPECT_TRUE(refused(call(vm.fd(), Ioctl::kRun), Ioctl::kRun, ENOTTY));
+  const auto event = value_of(EventFd::create());
+  EXPECT_TRUE(refused(call(event.get(), Ioctl::kRun), Ioctl::kRun, ENOTTY));
   EXPECT_TRUE(refused(call(-1, Ioctl::kRun), Ioctl::kRun, EBADF));
 }
 
@@ -405,6 +406,135 @@ TEST_F(X86ExitsKvm, TheEndOfALevelInterruptIsTheHostsWhoHasTheIoapic) {
   set_bit(0x180);         // level-triggered
   ASSERT_OK(vcpu->set_lapic(lapic));
   EXPECT_EQ(run_to<IoapicEoi>().vector, kVector);
+}
+
+#elif defined(__aarch64__)
+
+class ArmExitsKvm : public ExitsKvm {
+ protected:
+  /// With a feature of the vCPU, KVM_ARM_VCPU_….
+  void boot_with(std::uint32_t feature, const Program& program) {
+    map_ram();
+    vcpu.emplace(value_of(vm.create_vcpu(0)));
+    auto target = value_of(vm.preferred_target());
+    target.features[feature / 32] |= 1U << feature % 32;
+    ASSERT_OK(vcpu->init(target));
+    ASSERT_OK(vcpu->set_one_reg(kPc, std::uint64_t{kRam}));
+    load(program);
+  }
+  /// The exception class of ESR_ELx.
+  [[nodiscard]] static std::uint64_t exception_class(const Debug& debug) {
+    return debug.syndrome >> 26 & 0x3f;
+  }
+};
+
+TEST_F(ArmExitsKvm, AGuestTurnsItsMachineOff) {
+  GUESTPROOF_REQUIRE(has(Capability::kArmPsci02), "KVM_CAP_ARM_PSCI_0_2");
+  // mov w0, #0x84000008 (PSCI SYSTEM_OFF); hvc #0
+  boot_with(KVM_ARM_VCPU_PSCI_0_2,
+            Program().raw<std::uint32_t>({0x52b08000, 0x72800100, 0xd4000002}));
+  EXPECT_EQ(run_to<SystemEvent>().type, static_cast<std::uint32_t>(KVM_SYSTEM_EVENT_SHUTDOWN));
+}
+
+TEST_F(ArmExitsKvm, AnAccessThatCarriesNoSyndromeIsTheHostsToDecode) {
+  GUESTPROOF_REQUIRE(has(Capability::kArmNisvToUser), "KVM_CAP_ARM_NISV_TO_USER");
+  ASSERT_OK(vm.enable_capability(Capability::kArmNisvToUser));
+  // mov x1, #kDevice; str w2, [x1], #4
+  boot(Program().raw<std::uint32_t>({0xd2a14001, 0xb8004422}));
+  EXPECT_EQ(run_to<ArmNisv>().fault_ipa, kDevice);
+}
+
+TEST_F(ArmExitsKvm, SingleStepsFromInstructionToInstruction) {
+  GUESTPROOF_REQUIRE(has(Capability::kSetGuestDebug), "KVM_CAP_SET_GUEST_DEBUG");
+  boot(Program().raw<std::uint32_t>({0xd503201f, 0xd503201f}).done());  // nop; nop
+  kvm_guest_debug debug{};
+  debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+  ASSERT_OK(vcpu->set_guest_debug(debug));
+  EXPECT_EQ(exception_class(run_to<Debug>()), 0x32U);
+  EXPECT_EQ(value_of(vcpu->get_one_reg<std::uint64_t>(kPc)), kRam + 4);
+  (void)run_to<Debug>();
+  EXPECT_EQ(value_of(vcpu->get_one_reg<std::uint64_t>(kPc)), kRam + 8);
+  ASSERT_OK(vcpu->set_guest_debug({}));
+  run_to_done();
+}
+
+TEST_F(ArmExitsKvm, ASoftwareBreakpointIsTheHosts) {
+  GUESTPROOF_REQUIRE(has(Capability::kSetGuestDebug), "KVM_CAP_SET_GUEST_DEBUG");
+  boot(Program().raw<std::uint32_t>({0xd4200000}));  // brk #0
+  kvm_guest_debug debug{};
+  debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+  ASSERT_OK(vcpu->set_guest_debug(debug));
+  EXPECT_EQ(exception_class(run_to<Debug>()), 0x3cU);
+}
+
+TEST_F(ArmExitsKvm, AVcpuWithVectorsRunsWhenTheirLengthIsSettled) {
+  GUESTPROOF_REQUIRE(has(Capability::kArmSve), "KVM_CAP_ARM_SVE");
+  boot_with(KVM_ARM_VCPU_SVE, Program().done());
+  EXPECT_TRUE(refused(vcpu->run(), Ioctl::kRun, EPERM));
+  ASSERT_OK(vcpu->finalize(KVM_ARM_VCPU_SVE));
+  run_to_done();
+}
+
+TEST_F(ArmExitsKvm, AVcpuThatWasNotInitialisedDoesNotRun) {
+  map_ram();
+  vcpu.emplace(value_of(vm.create_vcpu(0)));
+  EXPECT_TRUE(refused(vcpu->run(), Ioctl::kRun, ENOEXEC));
+}
+
+TEST_F(ArmExitsKvm, PendingEventsAreWhatWasSet) {
+  GUESTPROOF_REQUIRE(has(Capability::kVcpuEvents), "KVM_CAP_VCPU_EVENTS");
+  boot(Program().done());
+  auto events = value_of(vcpu->get_vcpu_events());
+  events.exception.serror_pending = 1;
+  ASSERT_OK(vcpu->set_vcpu_events(events));
+  EXPECT_EQ(value_of(vcpu->get_vcpu_events()).exception.serror_pending, 1);
+}
+
+TEST_F(ArmExitsKvm, TagsOfMemoryAreThereWhenTheCapabilitySaysSo) {
+  map_ram();
+  std::vector<std::byte> tags(4096 / 16);
+  kvm_arm_copy_mte_tags copy{};
+  copy.guest_ipa = kRam;
+  copy.length = 4096;
+  copy.addr = tags.data();
+  copy.flags = KVM_ARM_TAGS_FROM_GUEST;
+  // Which has to be enabled before the first vCPU.
+  const auto there = vm.enable_capability(Capability::kArmMte).has_value();
+  EXPECT_EQ(there, has(Capability::kArmMte));
+  EXPECT_EQ(vm.copy_mte_tags(copy).has_value(), there);
+}
+
+#else
+
+TEST_F(ExitsKvm, ACallOfTheFirmwareIsAnswered) {
+  // li a0, 'A'; li a7, 0x8000000 (the first of those for experiments); ecall
+  boot(Program().raw<std::uint32_t>({0x04100513, 0x080008b7, 0x00000073}).done());
+  const auto call = run_to<RiscvSbi>();
+  EXPECT_EQ(call.extension, 0x8000000U);
+  EXPECT_EQ(call.arguments[0], 0x41U);
+  vcpu->page().answer(call, 7, 0);
+  run_to_done();
+  constexpr std::uint64_t kA0 =
+      KVM_REG_RISCV | KVM_REG_SIZE_U64 | KVM_REG_RISCV_CORE | KVM_REG_RISCV_CORE_REG(regs.a0);
+  EXPECT_EQ(value_of(vcpu->get_one_reg<std::uint64_t>(kA0)), 7U);
+}
+
+TEST_F(ExitsKvm, AGuestTurnsItsMachineOff) {
+  // li a7, 0x53525354 (SRST); li a6, 0; li a0, 0 (shutdown); li a1, 0; ecall
+  boot(Program().raw<std::uint32_t>(
+      {0x535258b7, 0x3548889b, 0x00000813, 0x00000513, 0x00000593, 0x00000073}));
+  EXPECT_EQ(run_to<SystemEvent>().type, static_cast<std::uint32_t>(KVM_SYSTEM_EVENT_SHUTDOWN));
+}
+
+TEST_F(ExitsKvm, AnExternalInterruptIsPendingWhileItIsRaised) {
+  boot(Program().done());
+  constexpr std::uint64_t kSip =
+      KVM_REG_RISCV | KVM_REG_SIZE_U64 | KVM_REG_RISCV_CSR | KVM_REG_RISCV_CSR_REG(sip);
+  constexpr std::uint64_t kExternal = 1U << 9;
+  ASSERT_OK(vcpu->set_interrupt(true));
+  EXPECT_EQ(value_of(vcpu->get_one_reg<std::uint64_t>(kSip)) & kExternal, kExternal);
+  ASSERT_OK(vcpu->set_interrupt(false));
+  EXPECT_EQ(value_of(vcpu->get_one_reg<std::uint64_t>(kSip)) & kExternal, 0U);
 }
 
 #endif

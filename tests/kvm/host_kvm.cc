@@ -45,10 +45,12 @@ TEST(HostKvm, AnotherFileIsNotTakenForIt) {
   EXPECT_TRUE(refused(kvm, Ioctl::kGetApiVersion, ENOTTY));
 }
 
+#if !defined(__riscv)  // where KVM does not look at the kind
 TEST(HostKvm, AMachineOfAKindThatThereIsNotIsRefused) {
   const auto kvm = value_of(Kvm::open());
   EXPECT_TRUE(refused(kvm.create_vm(~std::uint64_t{0}), Ioctl::kCreateVm, EINVAL));
 }
+#endif
 
 #if defined(__x86_64__)
 TEST(HostKvm, ListsTheCpuidLeavesThatItSupports) {

@@ -46,6 +46,8 @@ class Program {
   }
   /// A number into a register, by number.
   void load_immediate(std::uint32_t reg, std::uint32_t value);
+  /// Where the address register points to.
+  Program& store_register(unsigned width, std::uint32_t reg);
 
   std::vector<std::byte> code_;
 };
@@ -87,8 +89,9 @@ inline void Program::load_immediate(std::uint32_t reg, std::uint32_t value) {
 }
 
 inline Program& Program::store(unsigned width, std::uint64_t address, std::uint32_t value) {
-  load_immediate(2, value);
-  return store_loaded(width, address);
+  load_immediate(1, static_cast<std::uint32_t>(address));
+  load_immediate(3, value);
+  return store_register(width, 3);
 }
 
 inline Program& Program::load(unsigned width, std::uint64_t address) {
@@ -100,8 +103,12 @@ inline Program& Program::load(unsigned width, std::uint64_t address) {
 
 inline Program& Program::store_loaded(unsigned width, std::uint64_t address) {
   load_immediate(1, static_cast<std::uint32_t>(address));
-  // strb, strh, str w2, [x1]
-  append((width == 1 ? 0x39000000U : width == 2 ? 0x79000000U : 0xb9000000U) | 1U << 5 | 2U);
+  return store_register(width, 2);
+}
+
+inline Program& Program::store_register(unsigned width, std::uint32_t reg) {
+  // strb, strh, str w, [x1]
+  append((width == 1 ? 0x39000000U : width == 2 ? 0x79000000U : 0xb9000000U) | 1U << 5 | reg);
   return *this;
 }
 
@@ -116,8 +123,9 @@ inline void Program::load_immediate(std::uint32_t reg, std::uint32_t value) {
 }
 
 inline Program& Program::store(unsigned width, std::uint64_t address, std::uint32_t value) {
-  load_immediate(7, value);  // t2
-  return store_loaded(width, address);
+  load_immediate(6, static_cast<std::uint32_t>(address));
+  load_immediate(28, value);  // t3
+  return store_register(width, 28);
 }
 
 inline Program& Program::load(unsigned width, std::uint64_t address) {
@@ -129,8 +137,12 @@ inline Program& Program::load(unsigned width, std::uint64_t address) {
 
 inline Program& Program::store_loaded(unsigned width, std::uint64_t address) {
   load_immediate(6, static_cast<std::uint32_t>(address));
+  return store_register(width, 7);
+}
+
+inline Program& Program::store_register(unsigned width, std::uint32_t reg) {
   const std::uint32_t function = width == 1 ? 0 : width == 2 ? 1 : 2;
-  append(7U << 20 | 6U << 15 | function << 12 | 0x23U);  // sb, sh, sw t2, 0(t1)
+  append(reg << 20 | 6U << 15 | function << 12 | 0x23U);  // sb, sh, sw reg, 0(t1)
   return *this;
 }
 

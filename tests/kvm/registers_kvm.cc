@@ -290,7 +290,8 @@ TEST_F(RegistersKvm, TheListHasTheProgramCounter) {
 
 TEST_F(RegistersKvm, EveryRegisterOfTheListCanBeRead) {
   boot(Program().done());
-  for (const std::uint64_t id : value_of(vcpu->get_reg_list()).entries()) {
+  const auto list = value_of(vcpu->get_reg_list());
+  for (const std::uint64_t id : list.entries()) {
     std::vector<std::byte> value(Vcpu::register_size(id));
     EXPECT_OK(vcpu->get_one_reg(id, value)) << std::hex << id;
   }

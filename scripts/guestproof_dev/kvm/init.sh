@@ -35,7 +35,13 @@ cp /busybox /command /tree/.with-kvm/
 
 set +e
 
-: >/share/started
+# What the host looks for, to tell a machine that is slow from one that hangs.
+(
+    while :; do
+        echo >/share/alive
+        sleep 1
+    done
+) &
 (
     sleep "$limit"
     : >/share/late
