@@ -1,11 +1,14 @@
 # ctests that are no C++ programs: the checks of the tree, the tool's own tests, the corpus through the sanitizer builds.
 
-# guestproof_tool_tests(): every check of `scripts/dev check` is a ctest, and every file of scripts/tests.
+# guestproof_tool_tests(): every check of `scripts/dev check` is a ctest, the table of KVM's ioctls, and every file of
+# scripts/tests.
 function(guestproof_tool_tests)
   foreach(check format layers mirror headers words corpora scripts tidy)
     add_test(NAME check.${check} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev check ${check})
     set_tests_properties(check.${check} PROPERTIES LABELS tool TIMEOUT 900)
   endforeach()
+  add_test(NAME check.kvm_api COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev kvm-api)
+  set_tests_properties(check.kvm_api PROPERTIES LABELS tool TIMEOUT 900)
   file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/tests/test_*.py)
   foreach(file IN LISTS files)
     cmake_path(GET file STEM name)

@@ -112,7 +112,7 @@ def test_a_claim_that_a_test_does_not_live_up_to(tmp_path, log, complaint):
 
 def test_what_a_real_kernel_granted_counts_most(tmp_path, monkeypatch):
     logs = {"real": "KVM_A granted Slots.Move\nKVM_A granted All/Slots.Grow/1\nKVM_A refused Slots.Add\nKVM_B refused Slots.Add\nran Slots.Add\n",
-            "fake": "KVM_A granted Fake.Call\nKVM_B granted Fake.Call\nKVM_C refused Fake.Call\n"}
+            "fake": "KVM_A granted Fake.Call\nKVM_B granted Fake.Call\nKVM_C granted Fake.Call\nKVM_D refused Fake.Call\n"}
 
     def put(name, folder):
         (folder / "ioctls/x86_64").mkdir(parents=True, exist_ok=True)
