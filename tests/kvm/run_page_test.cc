@@ -357,6 +357,7 @@ TEST_F(RunPageTest, ThePageCarriesCr8AndTheApicBase) {
 TEST_F(RunPageTest, RegistersTravelWithThePage) {
   leaves(288, words({7}), [](const RunPage& page) { page.set_valid_registers(7); });
   leaves(296, words({5}), [](const RunPage& page) { page.set_dirty_registers(5); });
+  if constexpr (std::is_empty_v<kvm_sync_regs>) return;  // riscv64's has no byte to travel
   put(304, Wire().pattern(sizeof(kvm_sync_regs)));
   const auto registers = page().sync_registers();
   bytes_.fill(std::byte{0});
