@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "guestproof/kvm/abi.h"
+#include "guestproof/kvm/vm.h"
+#include "kvm/fake_kvm.h"
+#include "print.h"
 
 namespace guestproof::kvm {
 namespace {
@@ -258,9 +260,14 @@ constexpr Row kTable[] = {
     {Capability::kS390UserOperexec, 246},
 };
 
-TEST(CapabilityTest, EveryCapabilityHasTheHeadersNumber) {
-  for (const auto& row : kTable)
-    EXPECT_EQ(static_cast<std::uint32_t>(row.capability), row.number) << row.number;
+TEST(CapabilityTest, TheKernelIsAskedForTheHeadersNumber) {
+  const auto vm = Vm::adopt(memory_file(0), sizeof(kvm_run));
+  FakeKvm kernel;
+  constexpr unsigned long kCheckExtension = 0xAE03;
+  for (const auto& row : kTable) {
+    kernel.expect(vm.fd(), kCheckExtension, row.number).returns(1);
+    EXPECT_EQ(vm.check_extension(row.capability), 1) << row.number;
+  }
 }
 
 }  // namespace
