@@ -131,8 +131,6 @@ class X86ExitsKvm : public ExitsKvm {
  protected:
   using Bytes = std::initializer_list<std::uint8_t>;
   void boot_code(Bytes code) { boot(Program().raw(code)); }
-  /// vmcall, which KVM takes on AMD's processors, too.
-  static constexpr std::array<std::uint8_t, 3> kVmcall{0x0f, 0x01, 0xc1};
   void set_registers(std::uint64_t rax, std::uint64_t rbx = 0, std::uint64_t rcx = 0,
                      std::uint64_t rdx = 0, std::uint64_t rsi = 0) {
     auto regs = value_of(vcpu->get_regs());
@@ -214,7 +212,7 @@ TEST_F(X86ExitsKvm, AHypercallThatIsTheHostsIsAnswered) {
   GUESTPROOF_REQUIRE((value_of(vm.check_extension(Capability::kExitHypercall)) >> kMapGpaRange) & 1,
                      "KVM_CAP_EXIT_HYPERCALL for KVM_HC_MAP_GPA_RANGE");
   ASSERT_OK(vm.enable_capability(Capability::kExitHypercall, {1U << kMapGpaRange}));
-  boot(Program().raw<std::uint8_t>({0x0f, 0x01, 0xc1, 0xf4}));  // vmcall; hlt
+  boot_code({0x0f, 0x01, 0xc1, 0xf4});  // vmcall, which KVM takes on AMD's processors, too; hlt
   // Plain memory (attributes 0) of one page.
   set_registers(kMapGpaRange, kRam, 1, 0);
   const auto call = run_to<Hypercall>();
@@ -234,7 +232,7 @@ TEST_F(X86ExitsKvm, AXenHypercallIsAnswered) {
   config.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL;
   config.msr = 0x40000200;
   ASSERT_OK(vm.configure_xen(config));
-  boot(Program().raw<std::uint8_t>({0x0f, 0x01, 0xc1, 0xf4}));
+  boot_code({0x0f, 0x01, 0xc1, 0xf4});
   set_registers(17, 1, 2, 3, 4);
   const auto call = run_to<XenHypercall>();
   EXPECT_EQ(call.input, 17U);

@@ -2,6 +2,7 @@
 // read for ever; GUESTPROOF_WRITE_GOLDEN=1 writes those that are missing.
 #include "guestproof/kvm/state.h"
 
+#include <errno.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <iterator>
 #include <string>
 
+#include "kvm/fake_kvm.h"
 #include "print.h"
 
 namespace guestproof::kvm {
@@ -261,6 +263,113 @@ TEST_F(VcpuStateTest, MsrsThatAreNoWholeNumberAreRefused) {
   EXPECT_EQ(refusal(), Error(StateError::kUneven, 8, sizeof(kvm_msr_entry)));
 }
 
+/// The calls of saving and restoring, in their order, against a scripted kernel.
+class VcpuStepsTest : public testing::Test {
+ protected:
+  static constexpr std::array kSave{
+      Ioctl::kGetMpState, Ioctl::kGetCpuid2,      Ioctl::kGetTscKhz, Ioctl::kGetRegs,
+      Ioctl::kGetSregs,   Ioctl::kGetXsave2,      Ioctl::kGetXcrs,   Ioctl::kGetDebugregs,
+      Ioctl::kGetLapic,   Ioctl::kGetNestedState, Ioctl::kGetMsrs,   Ioctl::kGetVcpuEvents};
+  static constexpr std::array kRestore{
+      Ioctl::kSetCpuid2, Ioctl::kSetTscKhz, Ioctl::kSetSregs,      Ioctl::kSetNestedState,
+      Ioctl::kSetRegs,   Ioctl::kSetXcrs,   Ioctl::kSetXsave,      Ioctl::kSetDebugregs,
+      Ioctl::kSetLapic,  Ioctl::kSetMsrs,   Ioctl::kSetVcpuEvents, Ioctl::kSetMpState};
+
+  /// Those before `failing` are granted, that one is not, and none comes after it.
+  void expect(std::span<const Ioctl> calls, std::size_t failing) {
+    for (std::size_t i = 0; i < calls.size() && i <= failing; ++i) {
+      auto& call = kernel_.expect(vcpu_.fd(), request_of(calls[i]));
+      if (i == failing)
+        call.fails(EIO);
+      else if (calls[i] == Ioctl::kGetMsrs || calls[i] == Ioctl::kSetMsrs)
+        call.returns(3);
+    }
+  }
+  [[nodiscard]] static MsrList three_msrs() {
+    const std::array<std::uint32_t, 3> list{1, 2, 3};
+    return value_of(MsrList::of(list));
+  }
+
+  FakeKvm kernel_;
+  Vcpu vcpu_ = value_of(Vcpu::adopt(memory_file(0x3000), {.run = 0x3000}));
+};
+
+TEST_F(VcpuStepsTest, ACallThatFailsIsTheLastOfSaving) {
+  for (std::size_t failing = 0; failing < kSave.size(); ++failing) {
+    expect(kSave, failing);
+    EXPECT_EQ(save_vcpu(vcpu_, three_msrs()).error(), Error(kSave[failing], EIO)) << failing;
+  }
+}
+
+TEST_F(VcpuStepsTest, ACallThatFailsIsTheLastOfRestoring) {
+  for (std::size_t failing = 0; failing < kRestore.size(); ++failing) {
+    expect(kRestore, failing);
+    EXPECT_EQ(restore_vcpu(vcpu_, vcpu_state()).error(), Error(kRestore[failing], EIO)) << failing;
+  }
+}
+
+TEST_F(VcpuStepsTest, EverythingIsRestoredInOrder) {
+  expect(kRestore, kRestore.size());
+  EXPECT_TRUE(restore_vcpu(vcpu_, vcpu_state()).has_value());
+}
+
+TEST_F(VcpuStepsTest, WhatTheSavedVcpuLackedIsNotSet) {
+  auto state = vcpu_state();
+  state.tsc_khz = 0;
+  state.lapic.reset();
+  state.nested.reset();
+  state.msrs.clear();
+  const std::array without{Ioctl::kSetCpuid2,     Ioctl::kSetSregs,  Ioctl::kSetRegs,
+                           Ioctl::kSetXcrs,       Ioctl::kSetXsave,  Ioctl::kSetDebugregs,
+                           Ioctl::kSetVcpuEvents, Ioctl::kSetMpState};
+  expect(without, without.size());
+  EXPECT_TRUE(restore_vcpu(vcpu_, state).has_value());
+}
+
+TEST_F(VcpuStepsTest, MsrsThatThisVcpuLacksAreLeftOut) {
+  expect(std::span(kSave).first(8), kSave.size());
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kGetLapic)).fails(EINVAL);
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kGetNestedState)).fails(EINVAL);
+  kernel_
+      .expect(vcpu_.fd(), request_of(Ioctl::kGetMsrs),
+              Wire().u32s({3, 0}).u32s({1, 0, 0, 0}).u32s({2, 0, 0, 0}).u32s({3, 0, 0, 0}))
+      .returns(1);
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kGetMsrs), Wire().u32s({1, 0}).u32s({3, 0, 0, 0}))
+      .returns(1);
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kGetVcpuEvents));
+  const auto state = value_of(save_vcpu(vcpu_, three_msrs()));
+  ASSERT_EQ(state.msrs.size(), 2U);
+  EXPECT_EQ(state.msrs[1].index, 3U);
+  EXPECT_FALSE(state.lapic.has_value());
+}
+
+class RefusedMsrTest : public VcpuStepsTest {
+ protected:
+  /// The kernel refuses the second of three MSRs, and says that it has `value` now.
+  void refuse_second(std::uint64_t value) {
+    expect(std::span(kRestore).first(9), kRestore.size());
+    kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs)).returns(1);
+    kernel_.expect(vcpu_.fd(), request_of(Ioctl::kGetMsrs))
+        .writes(Wire().u64(value), 8 + offsetof(kvm_msr_entry, data))
+        .returns(1);
+  }
+  VcpuState state_ = vcpu_state();
+};
+
+TEST_F(RefusedMsrTest, IsNoLossWhereItHasTheValueAlready) {
+  refuse_second(state_.msrs[1].data);
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs)).returns(1);
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetVcpuEvents));
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMpState));
+  EXPECT_TRUE(restore_vcpu(vcpu_, state_).has_value());
+}
+
+TEST_F(RefusedMsrTest, IsNamedWhereItsValueWouldBeLost) {
+  refuse_second(state_.msrs[1].data + 1);
+  EXPECT_EQ(restore_vcpu(vcpu_, state_).error(),
+            Error(CallError::kMsrRefused, state_.msrs[1].index, 1));
+}
+
 VmState vm_state() {
   VmState state;
   state.clock = pattern<kvm_clock_data>(20);
@@ -286,6 +395,47 @@ TEST(VmStateTest, AMachineWithoutPartsIsAHeader) {
 
 TEST(VmStateTest, AVcpusStateIsNotTakenForAMachines) {
   EXPECT_EQ(VmState::decode(vcpu_state().encode()).error(), Error(StateError::kKind, 1, 2));
+}
+
+class VmStepsTest : public testing::Test {
+ protected:
+  FakeKvm kernel_;
+  Vm vm_ = Vm::adopt(memory_file(0), 0x3000);
+};
+
+TEST_F(VmStepsTest, ACallThatFailsIsTheLastOfSaving) {
+  const std::array calls{Ioctl::kGetClock, Ioctl::kGetIrqchip, Ioctl::kGetIrqchip,
+                         Ioctl::kGetIrqchip, Ioctl::kGetPit2};
+  for (std::size_t failing = 0; failing < calls.size(); ++failing) {
+    for (std::size_t i = 0; i < failing; ++i) kernel_.expect(vm_.fd(), request_of(calls[i]));
+    kernel_.expect(vm_.fd(), request_of(calls[failing])).fails(EIO);
+    EXPECT_EQ(save_vm(vm_).error(), Error(calls[failing], EIO)) << failing;
+  }
+}
+
+TEST_F(VmStepsTest, ACallThatFailsIsTheLastOfRestoring) {
+  const std::array calls{Ioctl::kSetIrqchip, Ioctl::kSetIrqchip, Ioctl::kSetIrqchip,
+                         Ioctl::kSetPit2, Ioctl::kSetClock};
+  for (std::size_t failing = 0; failing < calls.size(); ++failing) {
+    for (std::size_t i = 0; i < failing; ++i) kernel_.expect(vm_.fd(), request_of(calls[i]));
+    kernel_.expect(vm_.fd(), request_of(calls[failing])).fails(EIO);
+    EXPECT_EQ(restore_vm(vm_, vm_state()).error(), Error(calls[failing], EIO)) << failing;
+  }
+}
+
+TEST_F(VmStepsTest, AMachineWithoutPartsHasNoneToRestore) {
+  EXPECT_TRUE(restore_vm(vm_, {}).has_value());
+}
+
+TEST_F(VmStepsTest, PartsThatTheMachineLacksAreAbsent) {
+  kernel_.expect(vm_.fd(), request_of(Ioctl::kGetClock));
+  for (int chip = 0; chip < 3; ++chip)
+    kernel_.expect(vm_.fd(), request_of(Ioctl::kGetIrqchip)).fails(ENXIO);
+  kernel_.expect(vm_.fd(), request_of(Ioctl::kGetPit2)).fails(ENXIO);
+  const auto state = value_of(save_vm(vm_));
+  EXPECT_TRUE(state.clock.has_value());
+  EXPECT_FALSE(state.ioapic.has_value());
+  EXPECT_FALSE(state.pit.has_value());
 }
 
 #else

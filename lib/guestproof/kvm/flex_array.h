@@ -78,18 +78,6 @@ class FlexArray {
     words_.resize(words_for(size()));
   }
 
-  /// Drops the entries at the end that are all 0.
-  void drop_trailing_zeros() {
-    auto left = entries();
-    const auto is_zero = [](const Entry& entry) {
-      return std::ranges::all_of(std::as_bytes(std::span(&entry, 1)),
-                                 [](std::byte b) { return b == std::byte{0}; });
-    };
-    while (!left.empty() && is_zero(left.back())) left = left.first(left.size() - 1);
-    set_count(left.size());
-    words_.resize(words_for(size()));
-  }
-
   /// The header; its count must not be changed.
   [[nodiscard]] Header& header() { return *reinterpret_cast<Header*>(words_.data()); }
   [[nodiscard]] const Header& header() const {

@@ -143,6 +143,29 @@ class BasicRunPage {
     return to;
   }
 
+  static Exit exception(const decltype(kvm_run::ex)& ex) {
+    return Exception{ex.exception, ex.error_code};
+  }
+  static Exit fail_entry(const decltype(kvm_run::fail_entry)& entry) {
+    return FailEntry{entry.hardware_entry_failure_reason, entry.cpu};
+  }
+  static Exit tpr_access(const decltype(kvm_run::tpr_access)& access) {
+    return TprAccess{access.rip, access.is_write != 0};
+  }
+  static Exit arm_nisv(const decltype(kvm_run::arm_nisv)& nisv) {
+    return ArmNisv{nisv.esr_iss, nisv.fault_ipa};
+  }
+  static Exit rdmsr(const decltype(kvm_run::msr)& msr) { return Rdmsr{msr.reason, msr.index}; }
+  static Exit wrmsr(const decltype(kvm_run::msr)& msr) {
+    return Wrmsr{msr.reason, msr.index, msr.data};
+  }
+  static Exit riscv_csr(const decltype(kvm_run::riscv_csr)& csr) {
+    return RiscvCsr{csr.csr_num, csr.new_value, csr.write_mask};
+  }
+  static Exit memory_fault(const RunMemoryFault& fault) {
+    return MemoryFault{fault.flags, fault.gpa, fault.size};
+  }
+
   [[nodiscard]] Result<Exit> decode_io() const;
   [[nodiscard]] Result<Exit> decode_mmio() const;
   [[nodiscard]] Exit decode_hypercall() const;
@@ -257,20 +280,17 @@ Result<Exit> BasicRunPage<Slice>::decode_system_event() const {
 template <GuestSlice Slice>
 Result<Exit> BasicRunPage<Slice>::decode_hyperv() const {
   const auto hyperv = take<kvm_hyperv_exit>();
+  const auto& synic = hyperv.u.synic;
+  const auto& call = hyperv.u.hcall;
+  const auto& debug = hyperv.u.syndbg;
   switch (hyperv.type) {
-    case KVM_EXIT_HYPERV_SYNIC: {
-      const auto& synic = hyperv.u.synic;
+    case KVM_EXIT_HYPERV_SYNIC:
       return HypervSynic{synic.msr, synic.control, synic.evt_page, synic.msg_page};
-    }
-    case KVM_EXIT_HYPERV_HCALL: {
-      const auto& call = hyperv.u.hcall;
+    case KVM_EXIT_HYPERV_HCALL:
       return HypervHypercall{call.input, words(call.params)};
-    }
-    case KVM_EXIT_HYPERV_SYNDBG: {
-      const auto& debug = hyperv.u.syndbg;
+    case KVM_EXIT_HYPERV_SYNDBG:
       return HypervSyndbg{debug.msr,       debug.control,   debug.status,
                           debug.send_page, debug.recv_page, debug.pending_page};
-    }
     default:
       return fail(PageError::kHypervType, hyperv.type, KVM_EXIT_HYPERV_SYNDBG);
   }
@@ -299,10 +319,8 @@ Result<Exit> BasicRunPage<Slice>::decode() const {
   switch (reason) {
     case KVM_EXIT_UNKNOWN:
       return Unknown{take<std::uint64_t>()};
-    case KVM_EXIT_EXCEPTION: {
-      const auto ex = take<decltype(kvm_run::ex)>();
-      return Exception{ex.exception, ex.error_code};
-    }
+    case KVM_EXIT_EXCEPTION:
+      return exception(take<decltype(kvm_run::ex)>());
     case KVM_EXIT_IO:
       return decode_io();
     case KVM_EXIT_HYPERCALL:
@@ -317,18 +335,14 @@ Result<Exit> BasicRunPage<Slice>::decode() const {
       return IrqWindowOpen{};
     case KVM_EXIT_SHUTDOWN:
       return Shutdown{};
-    case KVM_EXIT_FAIL_ENTRY: {
-      const auto entry = take<decltype(kvm_run::fail_entry)>();
-      return FailEntry{entry.hardware_entry_failure_reason, entry.cpu};
-    }
+    case KVM_EXIT_FAIL_ENTRY:
+      return fail_entry(take<decltype(kvm_run::fail_entry)>());
     case KVM_EXIT_INTR:
       return Intr{};
     case KVM_EXIT_SET_TPR:
       return SetTpr{};
-    case KVM_EXIT_TPR_ACCESS: {
-      const auto access = take<decltype(kvm_run::tpr_access)>();
-      return TprAccess{access.rip, access.is_write != 0};
-    }
+    case KVM_EXIT_TPR_ACCESS:
+      return tpr_access(take<decltype(kvm_run::tpr_access)>());
     case KVM_EXIT_S390_SIEIC:
       return S390Sieic{};
     case KVM_EXIT_S390_RESET:
@@ -359,18 +373,12 @@ Result<Exit> BasicRunPage<Slice>::decode() const {
       return IoapicEoi{take<std::uint8_t>()};
     case KVM_EXIT_HYPERV:
       return decode_hyperv();
-    case KVM_EXIT_ARM_NISV: {
-      const auto nisv = take<decltype(kvm_run::arm_nisv)>();
-      return ArmNisv{nisv.esr_iss, nisv.fault_ipa};
-    }
-    case KVM_EXIT_X86_RDMSR: {
-      const auto msr = take<decltype(kvm_run::msr)>();
-      return Rdmsr{msr.reason, msr.index};
-    }
-    case KVM_EXIT_X86_WRMSR: {
-      const auto msr = take<decltype(kvm_run::msr)>();
-      return Wrmsr{msr.reason, msr.index, msr.data};
-    }
+    case KVM_EXIT_ARM_NISV:
+      return arm_nisv(take<decltype(kvm_run::arm_nisv)>());
+    case KVM_EXIT_X86_RDMSR:
+      return rdmsr(take<decltype(kvm_run::msr)>());
+    case KVM_EXIT_X86_WRMSR:
+      return wrmsr(take<decltype(kvm_run::msr)>());
     case KVM_EXIT_DIRTY_RING_FULL:
       return DirtyRingFull{};
     case KVM_EXIT_AP_RESET_HOLD:
@@ -381,16 +389,12 @@ Result<Exit> BasicRunPage<Slice>::decode() const {
       return decode_xen();
     case KVM_EXIT_RISCV_SBI:
       return decode_riscv_sbi();
-    case KVM_EXIT_RISCV_CSR: {
-      const auto csr = take<decltype(kvm_run::riscv_csr)>();
-      return RiscvCsr{csr.csr_num, csr.new_value, csr.write_mask};
-    }
+    case KVM_EXIT_RISCV_CSR:
+      return riscv_csr(take<decltype(kvm_run::riscv_csr)>());
     case KVM_EXIT_NOTIFY:
       return Notify{(take<std::uint32_t>() & KVM_NOTIFY_CONTEXT_INVALID) != 0};
-    case KVM_EXIT_MEMORY_FAULT: {
-      const auto fault = take<RunMemoryFault>();
-      return MemoryFault{fault.flags, fault.gpa, fault.size};
-    }
+    case KVM_EXIT_MEMORY_FAULT:
+      return memory_fault(take<RunMemoryFault>());
     default:
       return Unsupported{reason};
   }

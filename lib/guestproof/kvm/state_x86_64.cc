@@ -8,27 +8,26 @@
 namespace guestproof::kvm {
 namespace {
 
-/// Calls one after the other, until one fails.
+/// Calls one after the other, `steps(...) && steps(...)`: the first that fails is the last.
 class Steps {
  public:
+  [[nodiscard]] bool operator()(const Result<void>& done) {
+    if (!done) result_ = done;
+    return done.has_value();
+  }
   template <class T>
-  void get(Result<T> got, T& out) {
-    if (!got) return note(got.error());
-    if (ok()) out = std::move(*got);
+  [[nodiscard]] bool operator()(Result<T> got, T& out) {
+    if (!got) return (*this)(Result<void>(std::unexpected(got.error())));
+    out = std::move(*got);
+    return true;
   }
-  /// What the machine does not have: EINVAL or ENXIO without an in-kernel controller.
+  /// What the machine does not have stays absent: EINVAL or ENXIO without an in-kernel controller.
   template <class T>
-  void get_if_there(Result<T> got, std::optional<T>& out) {
-    if (got && ok()) out = std::move(*got);
-    if (!got && got.error().value() != EINVAL && got.error().value() != ENXIO) note(got.error());
+  [[nodiscard]] bool if_there(Result<T> got, std::optional<T>& out) {
+    if (got) out = std::move(*got);
+    const bool absent = !got && (got.error().value() == EINVAL || got.error().value() == ENXIO);
+    return got || absent || (*this)(Result<void>(std::unexpected(got.error())));
   }
-  void note(const Error& error) {
-    if (ok()) result_ = std::unexpected(error);
-  }
-  void did(const Result<void>& done) {
-    if (!done) note(done.error());
-  }
-  [[nodiscard]] bool ok() const { return result_.has_value(); }
   [[nodiscard]] const Result<void>& result() const { return result_; }
 
  private:
@@ -82,19 +81,15 @@ Result<VcpuState> save_vcpu(const Vcpu& vcpu, const MsrList& msrs) {
   VcpuState state;
   Steps steps;
   // First, because asking for it lets KVM finish what it has half accepted (INIT, SIPI).
-  steps.get(vcpu.get_mp_state(), state.mp_state);
-  steps.get(vcpu.get_cpuid2(), state.cpuid);
-  steps.get(vcpu.get_tsc_khz(), state.tsc_khz);
-  steps.get(vcpu.get_regs(), state.regs);
-  steps.get(vcpu.get_sregs(), state.sregs);
-  steps.get(vcpu.get_xsave2(), state.xsave);
-  steps.get(vcpu.get_xcrs(), state.xcrs);
-  steps.get(vcpu.get_debugregs(), state.debugregs);
-  steps.get_if_there(vcpu.get_lapic(), state.lapic);
-  steps.get_if_there(vcpu.get_nested_state(), state.nested);
-  steps.get(read_msrs(vcpu, msrs), state.msrs);
-  steps.get(vcpu.get_vcpu_events(), state.events);
-  if (!steps.ok()) return std::unexpected(steps.result().error());
+  const bool whole =
+      steps(vcpu.get_mp_state(), state.mp_state) && steps(vcpu.get_cpuid2(), state.cpuid) &&
+      steps(vcpu.get_tsc_khz(), state.tsc_khz) && steps(vcpu.get_regs(), state.regs) &&
+      steps(vcpu.get_sregs(), state.sregs) && steps(vcpu.get_xsave2(), state.xsave) &&
+      steps(vcpu.get_xcrs(), state.xcrs) && steps(vcpu.get_debugregs(), state.debugregs) &&
+      steps.if_there(vcpu.get_lapic(), state.lapic) &&
+      steps.if_there(vcpu.get_nested_state(), state.nested) &&
+      steps(read_msrs(vcpu, msrs), state.msrs) && steps(vcpu.get_vcpu_events(), state.events);
+  if (!whole) return std::unexpected(steps.result().error());
   return state;
 }
 
@@ -103,44 +98,39 @@ Result<void> restore_vcpu(const Vcpu& vcpu, const VcpuState& state) {
   // What the processor is comes before what is in it; the APIC's mode (in sregs) before the APIC;
   // both before MSRs, the deadline timer among them; pending events last, because the calls before
   // may drop or raise some.
-  steps.did(vcpu.set_cpuid2(state.cpuid));
-  if (state.tsc_khz != 0) steps.did(vcpu.set_tsc_khz(state.tsc_khz));
-  steps.did(vcpu.set_sregs(state.sregs));
-  if (state.nested) steps.did(vcpu.set_nested_state(*state.nested));
-  steps.did(vcpu.set_regs(state.regs));
-  steps.did(vcpu.set_xcrs(state.xcrs));
-  steps.did(vcpu.set_xsave(state.xsave));
-  steps.did(vcpu.set_debugregs(state.debugregs));
-  if (state.lapic) steps.did(vcpu.set_lapic(*state.lapic));
-  steps.did(write_msrs(vcpu, state.msrs));
-  steps.did(vcpu.set_vcpu_events(state.events));
-  steps.did(vcpu.set_mp_state(state.mp_state));
+  (void)(steps(vcpu.set_cpuid2(state.cpuid)) &&
+         (state.tsc_khz == 0 || steps(vcpu.set_tsc_khz(state.tsc_khz))) &&
+         steps(vcpu.set_sregs(state.sregs)) &&
+         (!state.nested || steps(vcpu.set_nested_state(*state.nested))) &&
+         steps(vcpu.set_regs(state.regs)) && steps(vcpu.set_xcrs(state.xcrs)) &&
+         steps(vcpu.set_xsave(state.xsave)) && steps(vcpu.set_debugregs(state.debugregs)) &&
+         (!state.lapic || steps(vcpu.set_lapic(*state.lapic))) &&
+         steps(write_msrs(vcpu, state.msrs)) && steps(vcpu.set_vcpu_events(state.events)) &&
+         steps(vcpu.set_mp_state(state.mp_state)));
   return steps.result();
 }
 
 Result<VmState> save_vm(const Vm& vm) {
   VmState state;
   Steps steps;
-  steps.get_if_there(vm.get_clock(), state.clock);
-  steps.get_if_there(vm.get_irqchip(KVM_IRQCHIP_PIC_MASTER), state.pic_master);
-  steps.get_if_there(vm.get_irqchip(KVM_IRQCHIP_PIC_SLAVE), state.pic_slave);
-  steps.get_if_there(vm.get_irqchip(KVM_IRQCHIP_IOAPIC), state.ioapic);
-  steps.get_if_there(vm.get_pit2(), state.pit);
-  if (!steps.ok()) return std::unexpected(steps.result().error());
+  const bool whole = steps.if_there(vm.get_clock(), state.clock) &&
+                     steps.if_there(vm.get_irqchip(KVM_IRQCHIP_PIC_MASTER), state.pic_master) &&
+                     steps.if_there(vm.get_irqchip(KVM_IRQCHIP_PIC_SLAVE), state.pic_slave) &&
+                     steps.if_there(vm.get_irqchip(KVM_IRQCHIP_IOAPIC), state.ioapic) &&
+                     steps.if_there(vm.get_pit2(), state.pit);
+  if (!whole) return std::unexpected(steps.result().error());
   return state;
 }
 
 Result<void> restore_vm(const Vm& vm, const VmState& state) {
+  auto clock = state.clock;
+  // Flags say how the clock was read; only these can be given back.
+  if (clock) clock->flags &= KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
   Steps steps;
-  for (const auto& chip : {state.pic_master, state.pic_slave, state.ioapic})
-    if (chip) steps.did(vm.set_irqchip(*chip));
-  if (state.pit) steps.did(vm.set_pit2(*state.pit));
-  if (state.clock) {
-    // Flags say how the clock was read; only these can be given back.
-    auto clock = *state.clock;
-    clock.flags &= KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
-    steps.did(vm.set_clock(clock));
-  }
+  (void)((!state.pic_master || steps(vm.set_irqchip(*state.pic_master))) &&
+         (!state.pic_slave || steps(vm.set_irqchip(*state.pic_slave))) &&
+         (!state.ioapic || steps(vm.set_irqchip(*state.ioapic))) &&
+         (!state.pit || steps(vm.set_pit2(*state.pit))) && (!clock || steps(vm.set_clock(*clock))));
   return steps.result();
 }
 

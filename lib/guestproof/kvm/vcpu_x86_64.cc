@@ -104,11 +104,26 @@ Result<void> Vcpu::set_nested_state(const NestedState& state) const {
   return kvm::set(fd(), Ioctl::kSetNestedState, state.header());
 }
 
+namespace {
+
+bool is_zero(const kvm_cpuid_entry2& entry) {
+  static constexpr kvm_cpuid_entry2 kZero{};
+  return std::memcmp(&entry, &kZero, sizeof entry) == 0;
+}
+
+/// Without the entries at the end that are all 0.
+std::span<const kvm_cpuid_entry2> without_zeros(std::span<const kvm_cpuid_entry2> entries) {
+  while (!entries.empty() && is_zero(entries.back())) entries = entries.first(entries.size() - 1);
+  return entries;
+}
+
+}  // namespace
+
 Result<CpuId> Vcpu::get_cpuid2() const {
   auto cpuid = filled<CpuId>(fd(), Ioctl::kGetCpuid2);
   // Some kernels, 6.1 among them, fill the entries and leave the count as it was given.
-  if (cpuid && cpuid->size() == kCpuIdLimit) cpuid->drop_trailing_zeros();
-  return cpuid;
+  if (!cpuid || cpuid->size() < kCpuIdLimit) return cpuid;
+  return CpuId::of(without_zeros(cpuid->entries()));
 }
 Result<void> Vcpu::set_cpuid2(const CpuId& cpuid) const {
   return kvm::set(fd(), Ioctl::kSetCpuid2, cpuid.header());

@@ -35,6 +35,12 @@ def find(text: str) -> list[Mark]:
     return found
 
 
+def without_defaults(text: str, places: Places) -> Places:
+    """Without what `= default` stands for: its code is the compiler's, which counts no outcome but one of a comparison."""
+    written = {number for number, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith("= default;")}
+    return {place: reached for place, reached in places.items() if place[0] not in written}
+
+
 def _statement(lines: list[str], first: int) -> range:
     """From that line, counted from 1, to the one that ends what begins there; a remark may go on before it."""
     depth = 0

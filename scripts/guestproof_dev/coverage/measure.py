@@ -19,7 +19,10 @@ EXACT = ("unit", "prop", "replay")
 # What depends on timing is held as a floor.
 TIMED = ("kvm", "e2e")
 _BODY = re.compile(r"\)[^;{}()=]*\{")
-_REMARK = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL)
+# What the compiler makes no code of that could be run: directives, consteval functions, remarks, strings.
+_REMARK = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*|\bconsteval\b[^{;]*\{|//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL | re.MULTILINE)
+# A file that is empty on this architecture: all of it stands under an #if of others.
+_FOREIGN = re.compile(r"\A(?://[^\n]*\n|\s)*#if (?![^\n]*__x86_64__)[^\n]*__(?:aarch64__|riscv)\b.*\n#endif\s*\Z", re.DOTALL)
 
 
 @dataclass
@@ -123,11 +126,11 @@ def _take_files(result: Measured, tree: Tree, files: dict[str, Places]) -> None:
             continue
         name, text = str(path), (tree.root / path).read_text()
         if name in files:
-            left, excused, problems = marks.apply(name, marks.find(text), files[name])
+            left, excused, problems = marks.apply(name, marks.find(text), marks.without_defaults(text, files[name]))
             result.files[name] = left
             result.excused[name] = excused
             result.problems += problems
-        elif _BODY.search(_REMARK.sub("", text)):
+        elif not _FOREIGN.search(text) and _BODY.search(_REMARK.sub("", text)):
             result.problems.append(f"{name}: holds code, and no program that was measured is instrumented for it.")
 
 

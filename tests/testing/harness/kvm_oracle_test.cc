@@ -7,6 +7,7 @@
 
 #include "guestproof/testing/harness/kvm_exit_harness.h"
 #include "guestproof/testing/harness/kvm_ring_harness.h"
+#include "guestproof/testing/harness/saved_harness.h"
 #include "guestproof/testing/scenario/text.h"
 
 namespace guestproof::testing {
@@ -153,6 +154,38 @@ TEST(KvmOracle, ModelAgreementBitesADirtyPageThatIsLost) {
     return std::nullopt;
   });
   EXPECT_EQ(verdict(harness, "request\nkick budget=1"), kModelAgreement);
+}
+
+TEST(KvmOracle, ModelAgreementBitesAnEntryThatIsNone) {
+  FaultyCoalescedRing harness([](WatchedCoalescedRing&) { return CoalescedWrite{}; });
+  EXPECT_EQ(verdict(harness, "kick budget=1"), kModelAgreement);
+}
+
+/// A value whose bytes are not the model's.
+class FaultyValue : public SavedHarness {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "faulty"; }
+
+ private:
+  void choose(std::uint16_t) override {}
+  void request(const Record&) override {}
+  void act(const Record&) override {}
+  [[nodiscard]] Bytes encode() const override { return {1, 2, 3}; }
+  [[nodiscard]] Bytes model_encode() const override { return {1, 2, 4}; }
+  [[nodiscard]] Result<void> decode(std::span<const std::byte>) override { return {}; }
+  [[nodiscard]] ModelError model_decode(std::span<const std::uint8_t>) override { return {}; }
+};
+
+TEST(KvmOracle, ModelAgreementBitesAValueWithOtherBytes) {
+  FaultyValue harness;
+  EXPECT_EQ(verdict(harness, "request"), kModelAgreement);
+}
+
+TEST(KvmOracle, WhatTheOtherRingHasAUseForDoesNothing) {
+  KvmCoalescedRingHarness coalesced;
+  EXPECT_EQ(verdict(coalesced, "complete\nrequest\nkick"), "none");
+  KvmDirtyRingHarness dirty;
+  EXPECT_EQ(verdict(dirty, "avail next=3\nrequest\nkick"), "none");
 }
 
 }  // namespace

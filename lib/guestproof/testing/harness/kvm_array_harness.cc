@@ -39,7 +39,11 @@ class ArrayOf : public KvmArrayHarness::Array {
     });
   }
   [[nodiscard]] Result<void> parse(std::span<const std::byte> bytes) override {
-    return take(FlexArray::from_bytes(bytes));
+    if (const auto done = take(FlexArray::from_bytes(bytes)); !done) return done;
+    auto again = FlexArray::of(array_.entries()).value();
+    again.header() = std::as_const(array_).header();
+    if (again != array_) violated(kRoundTrip, "an array of the same header and entries is another");
+    return {};
   }
 
  private:
@@ -62,7 +66,7 @@ struct Kind {
   std::unique_ptr<KvmArrayHarness::Array> (*make)();
 };
 template <class FlexArray, auto Count>
-constexpr Kind kind(const ModelArrayLayout& layout) {
+consteval Kind kind(const ModelArrayLayout& layout) {
   return {&layout, [] -> std::unique_ptr<KvmArrayHarness::Array> {
             return std::make_unique<ArrayOf<FlexArray, Count>>();
           }};

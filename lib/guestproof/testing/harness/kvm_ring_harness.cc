@@ -1,7 +1,8 @@
 #include "guestproof/testing/harness/kvm_ring_harness.h"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
+#include <tuple>
 #include <vector>
 
 namespace guestproof::testing {
@@ -17,18 +18,20 @@ void put(World& world, std::uint64_t offset, const T& object) {
   world.write(GuestAddress(offset), std::as_bytes(std::span(&object, 1)));
 }
 
-bool same(const CoalescedWrite& write, const ModelCoalescedWrite& model) {
-  return write.address == model.address && write.length == model.length && write.pio == model.pio &&
-         std::ranges::equal(write.bytes, std::as_bytes(std::span(model.bytes)));
+bool same_write(const CoalescedWrite& write, const ModelCoalescedWrite& model) {
+  const auto bytes = std::bit_cast<std::array<std::uint8_t, 8>>(write.bytes);
+  return std::tie(write.address, write.length, write.pio, bytes) ==
+         std::tie(model.address, model.length, model.pio, model.bytes);
 }
 
-bool same(const DirtyPage& page, const ModelDirtyPage& model) {
-  return page.slot == model.slot && page.page == model.page;
+bool same_page(const DirtyPage& page, const ModelDirtyPage& model) {
+  return std::tie(page.slot, page.page) == std::tie(model.slot, model.page);
 }
 
 /// Both took something and it is the same, or both took nothing.
 template <class Taken, class Model>
-void compare_taken(const std::optional<Taken>& taken, const std::optional<Model>& model) {
+void compare_taken(const std::optional<Taken>& taken, const std::optional<Model>& model,
+                   bool (*same)(const Taken&, const Model&)) {
   if (taken.has_value() != model.has_value())
     violated(kModelAgreement, taken ? "an entry is taken that is none for the model"
                                     : "an entry is left that the model takes");
@@ -111,7 +114,7 @@ bool KvmCoalescedRingHarness::take_once() {
     count(taken.error());
     return false;
   }
-  compare_taken(*taken, expected.write);
+  compare_taken(*taken, expected.write, same_write);
   depth_.count(*taken ? ((*taken)->pio ? ports_ : taken_) : empty_);
   return taken->has_value();
 }
@@ -187,7 +190,7 @@ bool KvmDirtyRingHarness::take_once() {
     count(taken.error());
     return false;
   }
-  compare_taken(*taken, expected.page);
+  compare_taken(*taken, expected.page, same_page);
   depth_.count(*taken ? taken_ : empty_);
   return taken->has_value();
 }
@@ -199,14 +202,10 @@ void KvmDirtyRingHarness::drain() {
   step([&] { drained = ring_->drain([&](const DirtyPage& page) { pages.push_back(page); }); },
        [&] { expected = model_->drain(); });
   compare_errors(kModelAgreement, "draining", error_of(drained), expected.error);
-  if (!std::ranges::equal(pages, expected.pages,
-                          [](const auto& page, const auto& model) { return same(page, model); }))
+  const auto said = drained.value_or(pages.size());
+  if (said != expected.pages.size() || !std::ranges::equal(pages, expected.pages, same_page))
     violated(kModelAgreement, "other pages are drained than the model's");
   if (!drained) return count(drained.error());
-  if (*drained != pages.size())
-    violated(kModelAgreement, "it is said that " + std::to_string(*drained) +
-                                  " pages were drained, but " + std::to_string(pages.size()) +
-                                  " were");
   depth_.count(drained_);
 }
 

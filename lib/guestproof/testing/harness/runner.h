@@ -64,7 +64,7 @@ class Runner {
   /// Back to a fresh world.
   virtual void start_program() = 0;
   /// False when the program has made enough work.
-  [[nodiscard]] virtual bool may_go_on() const { return true; }
+  [[nodiscard]] virtual bool may_go_on() const = 0;
   /// `record` is canonical.
   virtual void execute(const Record& record) = 0;
   /// Does what a program that did nothing of note leaves to be done.

@@ -54,7 +54,6 @@ class DirtyRingModel {
       : memory_(memory), entries_(size / 16) {}
 
   [[nodiscard]] static ModelError refusal(std::uint64_t size);
-  [[nodiscard]] std::uint64_t entries() const { return entries_; }
   /// The entry that is looked at next.
   [[nodiscard]] std::uint64_t position() const { return position_; }
 
