@@ -4,7 +4,7 @@ import json
 
 import pytest
 from guestproof_dev.checks.tree import Tree
-from guestproof_dev.coverage import floors, frontier, ledger, marks, places, ratchet
+from guestproof_dev.coverage import floors, frontier, ledger, marks, measure, places, ratchet
 from guestproof_dev.coverage.frontier import Function
 from guestproof_dev.coverage.history import History
 from guestproof_dev.coverage.measure import Measured, Reach, _parts, _together
@@ -296,3 +296,21 @@ def test_the_frontier_and_its_list(library):
     library.write("ci/frontier.txt", "lib/a.cc operator==: for tests\n")
     [problem] = frontier.check(library.root, FUNCTIONS, {"lib/a.cc": [7]})
     assert problem.startswith("lib/a.cc:4: called() is called from code that tests reach")
+
+
+def test_what_is_defaulted_is_the_compilers():
+    text = "int a();\n  friend bool operator==(const X&, const X&) = default;\n"
+    assert marks.without_defaults(text, {(1,): True, (2,): False, (2, 5, "F"): False}) == {(1,): True}
+
+
+@pytest.mark.parametrize("text, holds", [
+    ("int f() { return 1; }\n", True),
+    ("// For others.\n#if defined(__aarch64__) || defined(__riscv)\n\nint f() { return 1; }\n\n#endif\n", False),
+    ("#if defined(__x86_64__)\nint f() { return 1; }\n#endif\n", True),
+    ("#if defined(__aarch64__)\nint f() { return 1; }\n#endif\nint g() { return 1; }\n", True),
+    ("#if defined(__x86_64__)\nstruct S {\n  int x;\n};\n#endif\n", False),
+    ("#define F(x) \\\n  int f(x) { return 1; }\n", False),
+    ("consteval bool f(int x) {\n  return x;\n}\n", False),
+])
+def test_a_file_holds_code_when_this_machine_could_run_some(text, holds):
+    assert measure.holds_code(text) is holds

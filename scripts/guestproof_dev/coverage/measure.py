@@ -130,8 +130,13 @@ def _take_files(result: Measured, tree: Tree, files: dict[str, Places]) -> None:
             result.files[name] = left
             result.excused[name] = excused
             result.problems += problems
-        elif not _FOREIGN.search(text) and _BODY.search(_REMARK.sub("", text)):
+        elif holds_code(text):
             result.problems.append(f"{name}: holds code, and no program that was measured is instrumented for it.")
+
+
+def holds_code(text: str) -> bool:
+    """Whether there is a function in it that this machine could run."""
+    return not _FOREIGN.search(text) and bool(_BODY.search(_REMARK.sub("", text)))
 
 
 def _only(result: Measured, found: dict[str, Places]) -> dict[str, Places]:
