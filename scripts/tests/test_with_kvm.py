@@ -59,6 +59,12 @@ def test_machine_brings_out_what_the_command_does(machine, tmp_path):
     assert (SCRIPTS / "cmake").is_dir()
 
 
+def test_machine_runs_a_command_whose_path_looks_like_a_variable(machine, tmp_path):
+    (tmp_path / "a=b").symlink_to("/bin/sh")
+    done = with_kvm(*NESTED, "--", "./a=b", "-c", 'echo "$1"; exit 3', "sh", "c=d", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, b"c=d\n"), done.stderr
+
+
 def test_machine_passes_on_output_while_the_command_runs_and_ends_at_the_time_limit(machine, tmp_path):
     child = subprocess.Popen([DEV, "with-kvm", *NESTED, "--time", "3s", "--", "sh", "-c",
                               "echo kept >$GUESTPROOF_OUT/file; echo early; trap '' TERM; sleep 1000"],

@@ -12,7 +12,9 @@ _FOLDER, _PROGRAM, _FILE = 0o040755, 0o100755, 0o100644
 def make(kernel: Kernel, command: list[str], environment: dict[str, str], folder: Path, out: Path, limit: int) -> bytes:
     """The machine runs the command in that folder, and ends it after `limit` seconds; `out` is what it brings out."""
     variables = [f"{name}={value}" for name, value in environment.items()]
-    script = f"cd {shlex.quote(str(folder))} && exec /.with-kvm/busybox env -i {shlex.join([*variables, *command])}\n"
+    # env itself would take a command with a = in its path for one more variable; setpriv just executes it.
+    words = ["/.with-kvm/busybox", "env", "-i", *variables, "/.with-kvm/busybox", "setpriv", "--", *command]
+    script = f"cd {shlex.quote(str(folder))} && exec {shlex.join(words)}\n"
     entries = [("dev", _FOLDER, b""), ("modules", _FOLDER, b""),
                *((f"modules/{module.name}", _FILE, module.read_bytes()) for module in kernel.modules),
                ("busybox", _PROGRAM, kernel.busybox.read_bytes()), ("init", _PROGRAM, _INIT.read_bytes()),
