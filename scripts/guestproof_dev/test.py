@@ -5,7 +5,8 @@ unit-riscv64 (unit tests of these architectures, emulated), kvm, kvm-aarch64 and
 `scripts/dev with-kvm`), tool (the tree and this tool). Tests that run a binary of another preset's folder get that preset
 built first. With --preset the units and properties of another build run, under a sanitizer, say.
 
-Where no KVM can be had its tests are skipped; with KVM_REQUIRED=1 in the environment that is a failure.
+Where no KVM can be had its tests are skipped, and where it lacks a capability the cases that need it. With
+KVM_REQUIRED=machine in the environment the former is a failure, with KVM_REQUIRED=1 both are.
 """
 
 import json

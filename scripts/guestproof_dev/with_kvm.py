@@ -13,7 +13,8 @@ The command's environment: PATH HOME USER LANG TZ TERM TMPDIR KVM_REQUIRED LLVM_
 begin with LC_ or GTEST_ or GUESTPROOF_ or end with SAN_OPTIONS.
 
 Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM is to be had, with
-KVM_REQUIRED=1 in the environment 1; 1 when the emulated machine breaks down.
+KVM_REQUIRED=machine or 1 in the environment 1 (1 also lets the test programs fail where this KVM lacks what a case
+needs); 1 when the emulated machine breaks down.
 """
 
 import os

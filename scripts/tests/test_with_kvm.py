@@ -162,9 +162,10 @@ def test_without_a_kvm_the_command_is_skipped_or_fails(host):
     done = host.dev("with-kvm", "--nested", "never", "--", "true")
     reason = "there is no KVM: its guest does not get past int3, and --nested is never.\n"
     assert (done.returncode, done.stderr) == (77, f"dev: skipped: {reason}")
-    host.environment["KVM_REQUIRED"] = "1"
-    done = host.dev("with-kvm", "--nested", "never", "--", "true")
-    assert (done.returncode, done.stderr) == (1, f"dev: {reason}")
+    for required in ("machine", "1"):
+        host.environment["KVM_REQUIRED"] = required
+        done = host.dev("with-kvm", "--nested", "never", "--", "true")
+        assert (done.returncode, done.stderr) == (1, f"dev: {reason}")
 
 
 def test_a_missing_emulator_is_named_with_its_package(host):
@@ -309,8 +310,8 @@ def test_setup_names_missing_kernels(mirror):
         (1, "dev: missing kernels: linux-image-amd64 linux-image-arm64 linux-image-riscv64\n")
 
 
-@pytest.mark.parametrize("required, code", [("", 0), ("0", 0), ("1", 1)])
-def test_a_skipped_case_fails_where_kvm_is_required(skipping, required, code):
+@pytest.mark.parametrize("required, code", [("", 0), ("0", 0), ("machine", 0), ("1", 1)])
+def test_a_skipped_case_fails_where_all_of_kvm_is_required(skipping, required, code):
     done = subprocess.run([skipping], capture_output=True, text=True, env={**os.environ, "KVM_REQUIRED": required})
     assert done.returncode == code
     assert ("skipped, and KVM_REQUIRED is set" in done.stdout) == bool(code)
