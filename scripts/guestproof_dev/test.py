@@ -6,7 +6,8 @@ unit-riscv64 (unit tests of these architectures, emulated), kvm, kvm-aarch64 and
 built first. With --preset the units and properties of another build run, under a sanitizer, say.
 
 Where no KVM can be had its tests are skipped, and where it lacks a capability the cases that need it. With
-KVM_REQUIRED=machine in the environment the former is a failure, with KVM_REQUIRED=1 both are.
+KVM_REQUIRED=machine in the environment the former is a failure, with KVM_REQUIRED=1 both are. What was skipped, and why,
+is listed at the end.
 """
 
 import json
@@ -22,6 +23,11 @@ from guestproof_dev.kvm.architectures import ALL
 from guestproof_dev.paths import BUILD
 
 _ROUTINE = re.compile(r"\s+Start\s+\d+: |\s*\d+/\d+ Test\s+#\d+: .* Passed +[\d.]+ sec$")
+
+# In ctest's log: where a test's output starts; what GoogleTest says of a case; what with-kvm says.
+_TEST = re.compile(r"\d+/\d+ Testing: (.+)")
+_SKIPPED_CASE = re.compile(r"\[  SKIPPED \] (\S+) \(\d+ ms\)")
+_SKIPPED_TEST = re.compile(r"dev: skipped: (.+)")
 
 _ON_KVM = re.compile(r"kvm(-\w+)?")
 
@@ -61,7 +67,11 @@ def _get_machines(tests: list[dict]) -> None:
 def _run(ctest, folder) -> int:
     with process.start(ctest, cwd=folder, stdout=subprocess.PIPE, text=True, errors="replace") as child:
         process.finish(child, _show)
-        return 1 if process.finish(child) else 0
+        code = process.finish(child)
+    log = folder / "Testing/Temporary/LastTest.log"
+    if log.exists():
+        print(told(skips(log.read_text(errors="replace"))), end="", flush=True)
+    return 1 if code else 0
 
 
 def _show(child: subprocess.Popen) -> None:
@@ -73,6 +83,35 @@ def _show(child: subprocess.Popen) -> None:
             terminal.progress("")
             print(line, end="", flush=True)
     terminal.progress("")
+
+
+def skips(log: str) -> dict[str, dict[str, list[str]]]:
+    """For each reason the tests in ctest's log that skipped something for it, with their cases; none for a whole test."""
+    found: dict[str, dict[str, list[str]]] = {}
+    test, reason = "", []
+    for line in log.splitlines():
+        if match := _TEST.fullmatch(line):
+            test = match[1]
+        elif match := _SKIPPED_TEST.fullmatch(line):
+            found.setdefault(match[1], {}).setdefault(test, [])
+        elif match := _SKIPPED_CASE.fullmatch(line):
+            why = " ".join(reason).strip() or "no reason is given"
+            found.setdefault(why, {}).setdefault(test, []).append(match[1])
+        # A case's reason is what stands between these two lines and the one that says that it was skipped.
+        elif line.startswith("[ RUN ") or line.endswith(": Skipped"):
+            reason = []
+        else:
+            reason.append(line.strip())
+    return found
+
+
+def told(found: dict[str, dict[str, list[str]]]) -> str:
+    """A line for each reason, and under it one for each test."""
+    lines = []
+    for reason, tests in found.items():
+        lines.append(f"dev: skipped {sum(max(len(cases), 1) for cases in tests.values())}: {reason}\n")
+        lines += [f"    {' '.join(dict.fromkeys([test, *cases]))}\n" for test, cases in tests.items()]
+    return "".join(lines)
 
 
 def _selection(args) -> list[str]:

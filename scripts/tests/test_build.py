@@ -2,9 +2,11 @@
 
 import json
 import os
+import platform
 import subprocess
 
 import pytest
+from guestproof_dev.test import skips, told
 
 PROJECT = """
 cmake_minimum_required(VERSION 3.25)
@@ -168,10 +170,68 @@ set_tests_properties(guest PROPERTIES LABELS kvm-riscv64 SKIP_RETURN_CODE 77)"""
     project.environment.pop("KVM_REQUIRED", None)
     done = project.dev("test", "-L", "kvm-riscv64")
     assert done.returncode == 0 and "guest (Skipped)" in done.stdout
+    assert done.stdout.endswith(f"\ndev: skipped 1: there is no KVM: the host is {platform.machine()}, and no machine can be "
+                                "emulated: apt-get could not install qemu-system-x86 qemu-system-arm qemu-system-misc: no "
+                                "network.\n    guest\n")
     assert "dev: no KVM for riscv64: apt-get could not install qemu-system-x86 qemu-system-arm qemu-system-misc: no network." \
         in done.stderr
     project.environment["KVM_REQUIRED"] = "machine"
     assert project.dev("test", "-L", "kvm-riscv64").returncode == 1
+
+
+LOG = """Start testing: Nov 21 19:57 UTC
+----------------------------------------------------------
+1/3 Testing: kvm.state
+1/3 Test: kvm.state
+Output:
+----------------------------------------------------------
+[ RUN      ] State.Saves
+some output
+state_kvm.cc:2: Skipped
+this KVM has no
+clock
+[  SKIPPED ] State.Saves (0 ms)
+[ RUN      ] State.Runs
+[       OK ] State.Runs (0 ms)
+[ RUN      ] All/State.Silent/0
+state_kvm.cc:4: Skipped
+
+[  SKIPPED ] All/State.Silent/0 (12 ms)
+[ RUN      ] State.Loads
+state_kvm.cc:7: Skipped
+this KVM has no clock
+[  SKIPPED ] State.Loads (0 ms)
+[  SKIPPED ] 3 tests, listed below:
+[  SKIPPED ] State.Saves
+<end of output>
+2/3 Testing: Files.Map
+[ RUN      ] Files.Map
+map_test.cc:7: Skipped
+this KVM has no clock
+[  SKIPPED ] Files.Map (0 ms)
+3/3 Testing: kvm.claims
+dev: skipped: there is no KVM: the host is mips.
+"""
+
+
+def test_what_was_skipped_is_told_with_its_reason():
+    assert told(skips(LOG)) == """dev: skipped 3: this KVM has no clock
+    kvm.state State.Saves State.Loads
+    Files.Map
+dev: skipped 1: no reason is given
+    kvm.state All/State.Silent/0
+dev: skipped 1: there is no KVM: the host is mips.
+    kvm.claims
+"""
+
+
+def test_the_skipped_cases_of_a_test_that_passed_are_told_however_much_it_says(project):
+    said = "[ RUN      ] A.B\n" + "much\n" * 5000 + "a.cc:1: Skipped\nno x\n[  SKIPPED ] A.B (0 ms)\n" + "more\n" * 5000
+    project.write("said", said)
+    add(project, "add_test(NAME program COMMAND ${CMAKE_COMMAND} -E cat ${PROJECT_SOURCE_DIR}/said)\n")
+    done = project.dev("test")
+    assert done.returncode == 0
+    assert done.stdout.endswith("\ndev: skipped 1: no x\n    program A.B\n")
 
 
 @pytest.mark.parametrize("words, asked", [(["-L", "uni"], "-L ^(uni)$"), (["-R", "nothing"], "-R nothing"),
