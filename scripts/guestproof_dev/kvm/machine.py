@@ -24,7 +24,7 @@ BOOT = 60  # seconds; it takes 3 on an idle host, 18 on one with six times as mu
 ATTEMPTS = 3  # machines: on a busy host QEMU's emulated hypervisors hang once in some fifty times
 HEARTBEAT = 45  # seconds without a sign of life, which the machine gives every second
 TICK = 0.02  # seconds between two looks at the command's output
-TAIL = 40  # lines of the console that are shown when a machine has died
+TAIL = 80  # lines of the console that are shown when a machine has died: a panic's are some 40, and its reason the first
 _HUNG = "it hung"
 
 
