@@ -3,8 +3,9 @@
 The host's KVM is taken when a tiny guest in it can execute what stock kernels need. Else QEMU emulates a machine that
 has one (4 s on two idle cores): the host's files are there, read-only under a layer that is thrown away; the command
 runs as root in the same folder with empty stdin and no network, and its stdout, stderr and exit code are ours. What it
-leaves in the folder $GUESTPROOF_OUT is brought out; where that is not set it is given a temporary one. Emulated
-hypervisors hang now and then: a machine that gives no sign of life for 45 s is replaced, and the command starts anew.
+leaves in the folder $GUESTPROOF_OUT, which is empty in the machine, is brought out; where that is not set it is given a
+temporary one. Emulated hypervisors hang now and then: a machine that gives no sign of life for 45 s is replaced, and
+the command starts anew.
 
 For another architecture than the host's, COMMAND is a static program of that architecture. Emulators and kernels are
 Debian packages: the emulators are installed, the kernels unpacked into ~/.cache/guestproof, when they are first needed.
@@ -14,7 +15,7 @@ begin with LC_ or GTEST_ or GUESTPROOF_ or end with SAN_OPTIONS.
 
 Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM is to be had, with
 KVM_REQUIRED=machine or 1 in the environment 1 (1 also lets the test programs fail where this KVM lacks what a case
-needs); 1 when the emulated machine breaks down.
+needs); 1 when the emulated machine breaks down, or what is in $GUESTPROOF_OUT cannot be brought out.
 """
 
 import os
@@ -50,8 +51,9 @@ def add_arguments(parser):
 
 def main(args) -> int:
     architecture = ALL[args.arch]
+    folder = _folder()
     with _out() as out:
-        job = _job(args, out)
+        job = _job(args, architecture, folder, out)
         complaint = probe.complaint(architecture) if args.nested != "always" else "--nested is always"
         try:
             if not complaint:
@@ -85,29 +87,52 @@ def _without(complaint: str) -> int:
     return 1 if required else SKIPPED
 
 
+def _folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise Fail(f"the working directory, {os.environ.get('PWD', 'whatever it was')}, is gone.") from None
+
+
 @contextmanager
 def _out():
     """The folder $GUESTPROOF_OUT, or a temporary one."""
     given = os.environ.get("GUESTPROOF_OUT")
     if given:
-        Path(given).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(given).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Fail(f"GUESTPROOF_OUT is {given}, which cannot be made a folder: {error.strerror}.") from error
         yield Path(given).resolve()
     else:
         with scratch.folder() as made:
             yield made
 
 
-def _job(args, out: Path) -> Job:
+def _job(args, architecture: Architecture, folder: Path, out: Path) -> Job:
     name, *rest = args.command
     program = shutil.which(name)
     if not program:
         raise Fail(f"there is no program '{name}'.")
-    path, folder = Path(program).absolute(), Path.cwd()
+    path = Path(program).absolute()
+    built_for = _built_for(path)
+    if built_for not in (None, architecture):
+        raise Fail(f"{path} is a program for {built_for.name}, and --arch is {architecture.name}.")
     for what, inside in (("the command", path), ("the working directory", folder)):
         if out in inside.parents:
             raise Fail(f"GUESTPROOF_OUT is {out}; {what}, {inside}, may not be in it.")
     environment = {key: value for key, value in os.environ.items() if _PASSED_ON.fullmatch(key)}
     return Job([str(path), *rest], environment | {"GUESTPROOF_OUT": str(out)}, folder, out, duration.parse(args.time))
+
+
+def _built_for(program: Path) -> Architecture | None:
+    """The one of ours that an ELF program is for: its e_machine is the two bytes at 18."""
+    if not os.access(program, os.R_OK):
+        return None  # it may be executable all the same
+    with open(program, "rb") as file:
+        header = file.read(20)
+    machine = int.from_bytes(header[18:], "little") if header[:4] == b"\x7fELF" else 0
+    return next((each for each in ALL.values() if each.elf == machine), None)
 
 
 def _on_host(job: Job) -> int:

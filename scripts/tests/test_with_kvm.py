@@ -65,6 +65,14 @@ def test_machine_runs_a_command_whose_path_looks_like_a_variable(machine, tmp_pa
     assert (done.returncode, done.stdout) == (3, b"c=d\n"), done.stderr
 
 
+def test_machine_that_cannot_bring_out_something_says_so(machine, tmp_path):
+    script = 'cd "$GUESTPROOF_OUT"; echo x >good; touch bad; mount --bind /proc/1/mem bad'  # which cannot be read
+    done = with_kvm(*NESTED, "--", "sh", "-c", script, env={**os.environ, "GUESTPROOF_OUT": str(tmp_path)})
+    assert done.returncode == 1
+    assert done.stderr.decode().endswith(f"\ndev: not all that is in {tmp_path} could be brought out.\n")
+    assert (tmp_path / "good").read_text() == "x\n"
+
+
 def test_machine_passes_on_output_while_the_command_runs_and_ends_at_the_time_limit(machine, tmp_path):
     child = subprocess.Popen([DEV, "with-kvm", *NESTED, "--time", "3s", "--", "sh", "-c",
                               "echo kept >$GUESTPROOF_OUT/file; echo early; trap '' TERM; sleep 1000"],
@@ -126,6 +134,7 @@ def host(copy):
     (["--time", "soon", "--", "true"], "'soon' is not a time; "),
     (["--", "no-such-program"], "there is no program 'no-such-program'."),
     (["--", "/etc/passwd"], "there is no program '/etc/passwd'."),
+    (["--arch", "aarch64", "--", "/bin/true"], "/bin/true is a program for x86_64, and --arch is aarch64."),
 ])
 def test_mistakes_get_one_sentence(host, words, sentence):
     done = host.dev("with-kvm", *words)
@@ -139,6 +148,21 @@ def test_what_is_brought_out_may_not_hide_what_goes_in(host, tmp_path):
     done = host.dev("with-kvm", "--", "true", cwd=host.root)
     assert (done.returncode, done.stderr) == \
         (1, f"dev: GUESTPROOF_OUT is {tmp_path}; the working directory, {host.root}, may not be in it.\n")
+
+
+def test_a_place_to_bring_things_to_that_is_a_file_is_named(host, tmp_path):
+    host.environment["GUESTPROOF_OUT"] = str(tmp_path / "file")
+    (tmp_path / "file").touch()
+    done = host.dev("with-kvm", "--", "true")
+    assert (done.returncode, done.stderr) == \
+        (1, f"dev: GUESTPROOF_OUT is {tmp_path}/file, which cannot be made a folder: File exists.\n")
+
+
+def test_a_working_directory_that_is_gone_is_named(host, tmp_path):
+    script = f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; {host.root}/scripts/dev with-kvm -- true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=host.environment)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"dev: the working directory, {tmp_path}/gone, is gone."  # bash complains, too
 
 
 @pytest.mark.parametrize("script, code", [("exit 0", 0), ("exit 3", 3), ("exit 77", 77), ("kill -ABRT $$", 134)])
@@ -172,7 +196,8 @@ def test_a_missing_emulator_is_named_with_its_package(host):
     host.program("dpkg-query", 'shift 3; for name in "$@"; do [[ $name == qemu-system-arm ]] || echo "installed $name"; done')
     host.program("sudo", 'while [[ $1 == -* ]]; do shift; done; exec "$@"')
     host.program("apt-get", "echo 'E: no network'; exit 100")
-    done = host.dev("with-kvm", "--arch", "aarch64", *NESTED, "--", "true")
+    host.program("guest", "")
+    done = host.dev("with-kvm", "--arch", "aarch64", *NESTED, "--", "guest")
     assert done.returncode == 77
     assert done.stderr.endswith("dev: skipped: there is no KVM: --nested is always, and no machine can be emulated: "
                                 "apt-get could not install qemu-system-arm: no network.\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Architecture:
     name: str
+    elf: int  # e_machine of its programs
     debian: str  # Debian's name for it
     suite: str  # the oldest release that has it, and a kernel that offers KVM
     emulator: str
@@ -26,14 +27,15 @@ _SHARES = ("9pnet", "9pnet_virtio", "9p", "overlay")
 
 ALL = {each.name: each for each in (
     # Emulates AMD SVM.
-    Architecture("x86_64", "amd64", "bookworm", "qemu-system-x86_64", ("-M", "pc", "-cpu", "max"), "ttyS0", "virtio-9p-pci",
+    Architecture("x86_64", 62, "amd64", "bookworm", "qemu-system-x86_64", ("-M", "pc", "-cpu", "max"), "ttyS0",
+                 "virtio-9p-pci",
                  ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "netfs", "fscache",
                   *_SHARES, "irqbypass", "kvm", "ccp", "kvm-amd")),
     # Emulates EL2. Without pauth-impdef the emulator spends three quarters of its time on signing pointers.
-    Architecture("aarch64", "arm64", "bookworm", "qemu-system-aarch64",
+    Architecture("aarch64", 183, "arm64", "bookworm", "qemu-system-aarch64",
                  ("-M", "virt,virtualization=on,gic-version=3", "-cpu", "max,pauth-impdef=on"), "ttyAMA0",
                  "virtio-9p-device", ("virtio_mmio", "netfs", "fscache", *_SHARES, "kvm")),
     # Emulates the H extension.
-    Architecture("riscv64", "riscv64", "trixie", "qemu-system-riscv64", ("-M", "virt", "-cpu", "rv64,h=true"), "ttyS0",
+    Architecture("riscv64", 243, "riscv64", "trixie", "qemu-system-riscv64", ("-M", "virt", "-cpu", "rv64,h=true"), "ttyS0",
                  "virtio-9p-device", ("virtio_mmio", "netfs", *_SHARES, "irqbypass", "kvm")),
 )}

@@ -52,7 +52,10 @@ wait $!
 code=$?
 # Nothing may still be writing what is copied now. PID 1 is spared.
 kill -KILL -1
-cp -a "/tree$out/." /share/out/ || echo "with-kvm: cannot bring out what is in $out"
+cp -a "/tree$out/." /share/out/ 2>>/share/stderr || {
+    echo "dev: not all that is in $out could be brought out." >>/share/stderr
+    code=1
+}
 echo "$code" >/share/code.new
 mv /share/code.new /share/code
 reboot -f
