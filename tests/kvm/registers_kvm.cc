@@ -21,6 +21,12 @@ TEST_F(RegistersKvm, TheProcessorsStateIsRunnableAndCanBeSet) {
 class X86RegistersKvm : public RegistersKvm {
  protected:
   X86RegistersKvm() { vcpu.emplace(value_of(vm.create_vcpu(0))); }
+  [[nodiscard]] static std::uint64_t msr(const Vcpu& cpu, std::uint32_t index) {
+    auto msrs = value_of(Msrs::zeroed(1));
+    msrs.entries()[0].index = index;
+    EXPECT_OK(cpu.get_msrs(msrs));
+    return msrs.entries()[0].data;
+  }
   void set_host_cpuid() { ASSERT_OK(vcpu->set_cpuid2(value_of(kvm.supported_cpuid()))); }
 };
 
@@ -113,10 +119,7 @@ TEST_F(X86RegistersKvm, ModelSpecificRegistersAreWhatWasSet) {
   constexpr std::uint32_t kSysenterEip = 0x176;
   const std::array entries{kvm_msr_entry{.index = kSysenterEip, .reserved = 0, .data = 0x5000}};
   ASSERT_OK(vcpu->set_msrs(value_of(Msrs::of(entries))));
-  auto msrs = value_of(Msrs::zeroed(1));
-  msrs.entries()[0].index = kSysenterEip;
-  ASSERT_OK(vcpu->get_msrs(msrs));
-  EXPECT_EQ(msrs.entries()[0].data, 0x5000U);
+  EXPECT_EQ(msr(*vcpu, kSysenterEip), 0x5000U);
 }
 
 TEST_F(X86RegistersKvm, TheFirstRegisterThatKvmRefusesIsNamed) {
@@ -157,7 +160,15 @@ TEST_F(X86RegistersKvm, TheTscsFrequencyIsWhatWasSet) {
   GUESTPROOF_REQUIRE(has(Capability::kGetTscKhz), "KVM_CAP_GET_TSC_KHZ");
   const auto khz = value_of(vcpu->get_tsc_khz());
   EXPECT_GT(khz, 0U);
-  EXPECT_OK(vcpu->set_tsc_khz(khz));
+  // A faster TSC is made by running ahead where the processor cannot scale; a slower one is not.
+  ASSERT_OK(vcpu->set_tsc_khz(khz * 2));
+  EXPECT_EQ(value_of(vcpu->get_tsc_khz()), khz * 2);
+  if (has(Capability::kTscControl)) {
+    ASSERT_OK(vcpu->set_tsc_khz(khz / 2));
+    EXPECT_EQ(value_of(vcpu->get_tsc_khz()), khz / 2);
+  } else {
+    EXPECT_TRUE(refused(vcpu->set_tsc_khz(khz / 2), Ioctl::kSetTscKhz, EINVAL));
+  }
 }
 
 TEST_F(X86RegistersKvm, NestedStateIsWhatWasSet) {
@@ -167,6 +178,13 @@ TEST_F(X86RegistersKvm, NestedStateIsWhatWasSet) {
   EXPECT_GE(state.bytes().size(), sizeof(kvm_nested_state));
   ASSERT_OK(vcpu->set_nested_state(state));
   EXPECT_EQ(value_of(vcpu->get_nested_state()), state);
+  // Which state there can be is the processor's matter (state_kvm.cc has AMD's); none has this one.
+  auto header = state.header();
+  header.format = 0x7fff;
+  std::vector<std::byte> bytes(state.bytes().begin(), state.bytes().end());
+  std::memcpy(bytes.data(), &header, offsetof(kvm_nested_state, hdr));
+  EXPECT_TRUE(refused(vcpu->set_nested_state(value_of(NestedState::from_bytes(bytes))),
+                      Ioctl::kSetNestedState, EINVAL));
 }
 
 TEST_F(X86RegistersKvm, WithoutPagingAnAddressLeadsToItself) {
@@ -180,11 +198,19 @@ TEST_F(X86RegistersKvm, WithoutPagingAnAddressLeadsToItself) {
 TEST_F(X86RegistersKvm, MachineChecksAreSetUpAndInjected) {
   GUESTPROOF_REQUIRE(has(Capability::kMce), "KVM_CAP_MCE");
   constexpr std::uint64_t kBanks = 10;
-  ASSERT_OK(vcpu->setup_mce(value_of(kvm.supported_mce_capabilities()) | kBanks));
+  // SDM volume 4, table 2-2: IA32_MCG_CAP, IA32_MC1_STATUS, IA32_MC1_ADDR.
+  constexpr std::uint32_t kMcgCap = 0x179, kMc1Status = 0x405, kMc1Addr = 0x406;
+  const auto capabilities = value_of(kvm.supported_mce_capabilities()) | kBanks;
+  ASSERT_OK(vcpu->setup_mce(capabilities));
+  // The banks and MCG_CTL_P; AMD's processors have no more.
+  EXPECT_EQ(msr(*vcpu, kMcgCap) & 0x1ff, capabilities & 0x1ff);
   kvm_x86_mce mce{};
   mce.status = std::uint64_t{1} << 63;  // valid, corrected
+  mce.addr = 0x1000;
   mce.bank = 1;
-  EXPECT_OK(vcpu->set_mce(mce));
+  ASSERT_OK(vcpu->set_mce(mce));
+  EXPECT_EQ(msr(*vcpu, kMc1Status), mce.status);
+  EXPECT_EQ(msr(*vcpu, kMc1Addr), mce.addr);
   mce.bank = 255;
   EXPECT_TRUE(refused(vcpu->set_mce(mce), Ioctl::kSetMce, EINVAL));
 }
@@ -209,6 +235,17 @@ TEST_F(X86RegistersKvm, AnAttributeThatThereIsNotIsRefused) {
 TEST_F(X86RegistersKvm, ACapabilityOfTheVcpuIsEnabled) {
   GUESTPROOF_REQUIRE(value_of(kvm.check_extension(Capability::kHypervSynic)) > 0,
                      "KVM_CAP_HYPERV_SYNIC");
+  const auto machine = value_of(kvm.create_vm());
+  ASSERT_OK(machine.create_irqchip());
+  const auto cpu = value_of(machine.create_vcpu(0));
+  constexpr std::uint32_t kScontrol = 0x40000080;  // of the synthetic interrupt controller
+  const std::array on{kvm_msr_entry{.index = kScontrol, .reserved = 0, .data = 1}};
+  const auto too_early = cpu.set_msrs(value_of(Msrs::of(on)));
+  ASSERT_FALSE(too_early.has_value());
+  EXPECT_EQ(too_early.error(), Error(CallError::kMsrRefused, kScontrol, 0));
+  ASSERT_OK(cpu.enable_capability(Capability::kHypervSynic));
+  ASSERT_OK(cpu.set_msrs(value_of(Msrs::of(on))));
+  EXPECT_EQ(msr(cpu, kScontrol), 1U);
   EXPECT_TRUE(refused(vcpu->enable_capability(static_cast<Capability>(0x7fffffff)),
                       Ioctl::kEnableCap, EINVAL));
 }
@@ -235,9 +272,13 @@ TEST_F(RegistersKvm, WhatIntelsProcessorsNeedIsSetBeforeTheFirstVcpu) {
 TEST_F(RegistersKvm, AccessesToTheTprAreReported) {
   GUESTPROOF_REQUIRE(has(Capability::kVapic), "KVM_CAP_VAPIC");
   ASSERT_OK(vm.create_irqchip());
-  vcpu.emplace(value_of(vm.create_vcpu(0)));
-  EXPECT_OK(vcpu->report_tpr_access(true));
-  map_ram();
+  constexpr std::uint64_t kTpr = 0xfee00080;
+  boot(Program().store(4, kTpr, 0x20).store(4, kTpr, 0x30).done());
+  ASSERT_OK(vcpu->report_tpr_access(true));
+  EXPECT_TRUE(run_to<TprAccess>().write);
+  ASSERT_OK(vcpu->report_tpr_access(false));
+  run_to_done();
+  // Only with FlexPriority's TPR shadow, and a guest that was patched to use it, is it used.
   EXPECT_OK(vcpu->set_vapic_address(kRam + 0x1000));
 }
 
