@@ -42,12 +42,20 @@ VcpuState any_vcpu() {
   return state;
 }
 
+std::optional<kvm_irqchip> any_chip(std::uint32_t id) {
+  if (!*rc::gen::arbitrary<bool>()) return std::nullopt;
+  kvm_irqchip chip;
+  scramble(chip);
+  chip.chip_id = id;
+  return chip;
+}
+
 VmState any_vm() {
   VmState state;
   if (*rc::gen::arbitrary<bool>()) scramble(state.clock.emplace());
-  if (*rc::gen::arbitrary<bool>()) scramble(state.pic_master.emplace());
-  if (*rc::gen::arbitrary<bool>()) scramble(state.pic_slave.emplace());
-  if (*rc::gen::arbitrary<bool>()) scramble(state.ioapic.emplace());
+  state.pic_master = any_chip(KVM_IRQCHIP_PIC_MASTER);
+  state.pic_slave = any_chip(KVM_IRQCHIP_PIC_SLAVE);
+  state.ioapic = any_chip(KVM_IRQCHIP_IOAPIC);
   if (*rc::gen::arbitrary<bool>()) scramble(state.pit.emplace());
   return state;
 }

@@ -4,10 +4,10 @@ import json
 
 import pytest
 from guestproof_dev.checks.tree import Tree
-from guestproof_dev.coverage import floors, frontier, ledger, marks, measure, places, ratchet
+from guestproof_dev.coverage import floors, frontier, ledger, marks, places, ratchet
 from guestproof_dev.coverage.frontier import Function
 from guestproof_dev.coverage.history import History
-from guestproof_dev.coverage.measure import Measured, Reach, _parts, _together
+from guestproof_dev.coverage.measure import Measured, Reach, _parts, _together, holds_code
 from guestproof_dev.coverage.ratchet import FALL, OTHER, RISE
 from guestproof_dev.errors import Fail
 from guestproof_dev.targets import Target
@@ -313,4 +313,4 @@ def test_what_is_defaulted_is_the_compilers():
     ("consteval bool f(int x) {\n  return x;\n}\n", False),
 ])
 def test_a_file_holds_code_when_this_machine_could_run_some(text, holds):
-    assert measure.holds_code(text) is holds
+    assert holds_code(text) is holds

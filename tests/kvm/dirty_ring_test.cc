@@ -44,6 +44,16 @@ TEST_F(DirtyRingTest, HoldsAPowerOfTwoOfEntries) {
     EXPECT_EQ(DirtyRing::over(slice(size)).error(), Error(PageError::kDirtyRingSize, size, 16));
 }
 
+TEST_F(DirtyRingTest, AReaderThatTakesOverBeginsWhereTheOtherStopped) {
+  put(0, 1, 5);
+  put(1, 1, 6);
+  auto first = ring();
+  ASSERT_EQ(first.take(), (DirtyPage{1, 5}));
+  auto second = *DirtyRing::over(slice(sizeof bytes_), first.next());
+  EXPECT_EQ(second.take(), (DirtyPage{1, 6}));
+  EXPECT_EQ(second.next(), 2U);
+}
+
 TEST_F(DirtyRingTest, AnEmptyRingHasNothing) {
   auto ring = this->ring();
   EXPECT_EQ(*ring.take(), std::nullopt);

@@ -88,6 +88,18 @@ TEST_F(ExitsKvm, ASignalThatOnlyTheGuestsMaskLetsThroughInterruptsTheGuest) {
   ::pthread_sigmask(SIG_UNBLOCK, &blocked, nullptr);
 }
 
+TEST_F(ExitsKvm, AnAccessIsCompletedWithoutRunningOn) {
+  GUESTPROOF_REQUIRE(has(Capability::kImmediateExit), "KVM_CAP_IMMEDIATE_EXIT");
+  boot(Program().load(4, kDevice).store_loaded(4, kRam + 0x4000).done());
+  vcpu->page().data(run_to<MmioRead>()).store<std::uint32_t>(0, 0xcafe5678);
+  EXPECT_TRUE(vcpu->exit_is_pending());
+  EXPECT_TRUE(std::holds_alternative<Intr>(value_of(vcpu->complete())));
+  EXPECT_FALSE(vcpu->exit_is_pending());
+  EXPECT_EQ(word(0x4000), 0U);
+  run_to_done();
+  EXPECT_EQ(word(0x4000), 0xcafe5678U);
+}
+
 TEST_F(ExitsKvm, MemoryThatTheHostItselfMayNotTouchEndsTheRun) {
   boot(Program().load(4, kRam + 0x8000).done());
   ASSERT_EQ(::mprotect(host(0x8000), 4096, PROT_NONE), 0);

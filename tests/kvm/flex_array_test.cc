@@ -220,5 +220,14 @@ TEST(IrqRoutingTest, AMovedFromArrayMayBeGivenANewValue) {
   EXPECT_EQ(lines_of(routing), (std::vector<std::uint32_t>{3}));
 }
 
+TEST(MovedFlexArray, IsEmpty) {
+  auto array = *IrqRouting::zeroed(3);
+  const auto moved = std::move(array);
+  EXPECT_EQ(moved.size(), 3U);
+  EXPECT_EQ(array.size(), 0U);  // NOLINT(bugprone-use-after-move): what is said of it
+  EXPECT_TRUE(array.entries().empty());
+  EXPECT_TRUE(array.bytes().empty());
+}
+
 }  // namespace
 }  // namespace guestproof::kvm

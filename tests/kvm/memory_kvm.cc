@@ -132,6 +132,26 @@ TEST_F(MemoryKvm, TheDirtyRingHasThePagesInTheOrderOfTheWrites) {
   EXPECT_EQ(value_of(vm.reset_dirty_rings()), count);
 }
 
+TEST_F(MemoryKvm, ASecondMappingOfADirtyRingGoesOnWhereTheFirstWas) {
+  GUESTPROOF_REQUIRE(has(Capability::kDirtyLogRing) || has(Capability::kDirtyLogRingAcqRel),
+                     "KVM_CAP_DIRTY_LOG_RING");
+  constexpr std::uint32_t kRingBytes = 65536;
+  ASSERT_OK(vm.enable_dirty_rings(kRingBytes));
+  boot(Program().store(4, kRam + 0x9000, 1).done().store(4, kRam + 0x5000, 1).done());
+  ASSERT_OK(vm.map(*ram, 0, KVM_MEM_LOG_DIRTY_PAGES));
+  auto first = value_of(vcpu->map_dirty_ring(kRingBytes));
+  run_to_done();
+  EXPECT_GE(value_of(first.ring.drain([](const DirtyPage&) {})), 1U);
+  run_to_done();
+  auto second = value_of(vcpu->map_dirty_ring(kRingBytes, first.ring.next()));
+  std::vector<std::uint64_t> pages;
+  EXPECT_GE(
+      value_of(second.ring.drain([&](const DirtyPage& dirty) { pages.push_back(dirty.page); })),
+      1U);
+  EXPECT_EQ(std::ranges::count(pages, 5U), 1);
+  EXPECT_EQ(std::ranges::count(pages, 9U), 0);
+}
+
 TEST_F(MemoryKvm, AFullDirtyRingIsAnExit) {
   GUESTPROOF_REQUIRE(has(Capability::kDirtyLogRing) || has(Capability::kDirtyLogRingAcqRel),
                      "KVM_CAP_DIRTY_LOG_RING");

@@ -343,6 +343,47 @@ TEST_F(VcpuStepsTest, MsrsThatThisVcpuLacksAreLeftOut) {
   EXPECT_FALSE(state.lapic.has_value());
 }
 
+TEST_F(VcpuStepsTest, WhatNestedStateRestsOnIsSetBeforeIt) {
+  auto state = vcpu_state();
+  state.msrs = {{.index = 0x10, .reserved = 0, .data = 1},
+                {.index = 0x480, .reserved = 0, .data = 2},
+                {.index = 0x179, .reserved = 0, .data = 0x20}};
+  expect(std::span(kRestore).first(3), kRestore.size());
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetupMce), Wire().u64(0x20));
+  kernel_
+      .expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs), Wire().u32s({1, 0}).u32s({0x480, 0, 2, 0}))
+      .returns(1);
+  expect(std::span(kRestore).subspan(3, 6), kRestore.size());
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs), Wire().u32s({2, 0}).u32s({0x10, 0, 1, 0}))
+      .returns(2);
+  expect(std::span(kRestore).subspan(10), kRestore.size());
+  EXPECT_TRUE(restore_vcpu(vcpu_, state).has_value());
+}
+
+TEST_F(VcpuStepsTest, AnExitThatIsNotCompletedIsNotSaved) {
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kRun)).does([this](std::byte*) {
+    vcpu_.page().mapping().store(offsetof(kvm_run, exit_reason), std::uint32_t{KVM_EXIT_MMIO});
+    vcpu_.page().mapping().store(offsetof(kvm_run, mmio.len), std::uint32_t{4});
+  });
+  ASSERT_TRUE(vcpu_.run().has_value());
+  EXPECT_EQ(save_vcpu(vcpu_, three_msrs()).error(), CallError::kExitPending);
+}
+
+TEST(StateMsrs, AreTheListedOnesAndThoseThatKvmKeepsUnlisted) {
+  const std::array<std::uint32_t, 3> listed{0x10, 0x2ff, 0xc0000080};
+  const auto all = state_msrs(value_of(MsrList::of(listed)));
+  EXPECT_TRUE(std::ranges::is_sorted(all.entries()));
+  EXPECT_EQ(std::ranges::count(all.entries(), 0x2ffU), 1);
+  for (const std::uint32_t index : {0x10U, 0x179U, 0x200U, 0x403U, 0x40000090U, 0xc0000080U})
+    EXPECT_EQ(std::ranges::count(all.entries(), index), 1) << index;
+}
+
+TEST(StateMsrs, AreNeverMoreThanAListHolds) {
+  std::vector<std::uint32_t> listed(kMsrListLimit);
+  for (std::uint32_t i = 0; i < listed.size(); ++i) listed[i] = i;
+  EXPECT_EQ(state_msrs(value_of(MsrList::of(listed))).size(), kMsrListLimit);
+}
+
 class RefusedMsrTest : public VcpuStepsTest {
  protected:
   /// The kernel refuses the second of three MSRs, and says that it has `value` now.
@@ -370,12 +411,18 @@ TEST_F(RefusedMsrTest, IsNamedWhereItsValueWouldBeLost) {
             Error(CallError::kMsrRefused, state_.msrs[1].index, 1));
 }
 
+kvm_irqchip chip(std::uint32_t id, unsigned seed) {
+  auto chip = pattern<kvm_irqchip>(seed);
+  chip.chip_id = id;
+  return chip;
+}
+
 VmState vm_state() {
   VmState state;
   state.clock = pattern<kvm_clock_data>(20);
-  state.pic_master = pattern<kvm_irqchip>(21);
-  state.pic_slave = pattern<kvm_irqchip>(22);
-  state.ioapic = pattern<kvm_irqchip>(23);
+  state.pic_master = chip(KVM_IRQCHIP_PIC_MASTER, 21);
+  state.pic_slave = chip(KVM_IRQCHIP_PIC_SLAVE, 22);
+  state.ioapic = chip(KVM_IRQCHIP_IOAPIC, 23);
   state.pit = pattern<kvm_pit_state2>(24);
   return state;
 }
@@ -391,6 +438,13 @@ TEST(VmStateTest, AMachineWithoutPartsIsAHeader) {
   const auto bytes = VmState{}.encode();
   EXPECT_EQ(bytes.size(), kStateHeaderBytes);
   EXPECT_FALSE(value_of(VmState::decode(bytes)).clock.has_value());
+}
+
+TEST(VmStateTest, AChipInThePlaceOfAnotherIsRefused) {
+  auto state = vm_state();
+  state.pic_slave->chip_id = KVM_IRQCHIP_IOAPIC;
+  EXPECT_EQ(VmState::decode(state.encode()).error(),
+            Error(StateError::kChipId, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_SLAVE));
 }
 
 TEST(VmStateTest, AVcpusStateIsNotTakenForAMachines) {

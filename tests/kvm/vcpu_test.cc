@@ -715,5 +715,29 @@ TEST_F(VcpuTest, RaisesAndLowersTheExternalInterrupt) {
 }
 #endif
 
+TEST_F(VcpuTest, AWaitingVcpuThatIsWokenIsNoError) {
+  kernel_.expect(vcpu_.fd(), kRun, 0).fails(EAGAIN);
+  EXPECT_EQ(vcpu_.run(), Exit(Intr{}));
+}
+
+TEST_F(VcpuTest, AnAccessIsPendingUntilTheNextRun) {
+  exits(KVM_EXIT_MMIO, {0x1000, 0, 4});
+  ASSERT_TRUE(vcpu_.run().has_value());
+  EXPECT_TRUE(vcpu_.exit_is_pending());
+  exits(KVM_EXIT_HLT);
+  ASSERT_TRUE(vcpu_.run().has_value());
+  EXPECT_FALSE(vcpu_.exit_is_pending());
+}
+
+TEST_F(VcpuTest, CompletingRunsWithTheRequestToExitAtOnce) {
+  std::uint8_t requested = 0;
+  kernel_.expect(vcpu_.fd(), kRun, 0)
+      .does([&](std::byte*) { requested = vcpu_.page().mapping().load<std::uint8_t>(1); })
+      .fails(EINTR);
+  EXPECT_EQ(vcpu_.complete(), Exit(Intr{}));
+  EXPECT_EQ(requested, 1);
+  EXPECT_EQ(vcpu_.page().mapping().load<std::uint8_t>(1), 0);
+}
+
 }  // namespace
 }  // namespace guestproof::kvm

@@ -43,6 +43,7 @@ class Device {
   }
   /// REQUIRES: T is what the attribute is documented to have. Errors: kSetDeviceAttr.
   template <class T>
+    requires(!std::is_pointer_v<T>)
   [[nodiscard]] Result<void> set(const Attribute& attribute, const T& value) const {
     return set_attribute(fd(), attribute, &value);
   }

@@ -29,14 +29,17 @@ struct DirtyPage {
 template <GuestSlice Slice>
 class BasicDirtyRing {
  public:
-  /// `ring` is the whole ring. Errors: kDirtyRingSize, unless it holds a power of two of entries.
-  [[nodiscard]] static Result<BasicDirtyRing> over(Slice ring) {
+  /// `ring` is the whole ring, of which `next` entries were taken before. Errors: kDirtyRingSize,
+  /// unless it holds a power of two of entries.
+  [[nodiscard]] static Result<BasicDirtyRing> over(Slice ring, std::size_t next = 0) {
     if (ring.size() % sizeof(kvm_dirty_gfn) != 0 ||
         !std::has_single_bit(ring.size() / sizeof(kvm_dirty_gfn)))
       return fail(PageError::kDirtyRingSize, ring.size(), sizeof(kvm_dirty_gfn));
-    return BasicDirtyRing(ring);
+    return BasicDirtyRing(ring, next);
   }
 
+  /// How many entries were taken: where a reader that takes over begins, as over()'s `next`.
+  [[nodiscard]] std::size_t next() const { return next_; }
   [[nodiscard]] std::size_t capacity() const { return ring_.size() / sizeof(kvm_dirty_gfn); }
 
   /// Takes the oldest page; nothing when there is none. Errors: kDirtyFlags, for an entry that is
@@ -74,10 +77,10 @@ class BasicDirtyRing {
   }
 
  private:
-  explicit BasicDirtyRing(Slice ring) : ring_(ring) {}
+  BasicDirtyRing(Slice ring, std::size_t next) : ring_(ring), next_(next) {}
 
   Slice ring_;
-  std::size_t next_ = 0;
+  std::size_t next_;
 };
 
 using DirtyRing = BasicDirtyRing<MappedSlice>;

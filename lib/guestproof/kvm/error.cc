@@ -61,6 +61,8 @@ constexpr std::array kCallEntries{
                "a buffer of {value} bytes for a register of {limit}"},
     ErrorEntry{CallError::kStateLength, "state_length",
                "saved bytes: {value}, where {limit} are needed"},
+    ErrorEntry{CallError::kExitPending, "exit_pending",
+               "the last exit is not completed, so the registers are not whole: Vcpu::complete()"},
     ErrorEntry{CallError::kMsrRefused, "msr_refused",
                "the kernel refused MSR {value:x}, entry {limit} of the list"},
     ErrorEntry{CallError::kMsrBitmap, "msr_bitmap",

@@ -37,6 +37,7 @@ enum class CallError : std::uint16_t {
   kDatamatch,
   kRegisterSize,
   kStateLength,
+  kExitPending,
   kMsrRefused,
   kMsrBitmap,
   kStatistics,

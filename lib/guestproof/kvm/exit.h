@@ -61,6 +61,7 @@ struct MmioRead {
 };
 struct Hypercall {
   std::uint64_t number = 0;
+  /// x86_64's. On aarch64 they are in x1 to x6, and KVM gives none.
   std::array<std::uint64_t, 6> arguments{};
   /// KVM_HYPERCALL_EXIT_SMC, …: of what instruction; on x86_64 bit 0 is long mode.
   std::uint64_t flags = 0;

@@ -54,8 +54,9 @@ class FlexArray {
     return array;
   }
 
+  /// 0 also for an array that was moved from.
   [[nodiscard]] std::size_t size() const {
-    return static_cast<std::size_t>(header().*Layout::kCount);
+    return words_.empty() ? 0 : static_cast<std::size_t>(header().*Layout::kCount);
   }
   [[nodiscard]] std::span<Entry> entries() { return {first(), size()}; }
   [[nodiscard]] std::span<const Entry> entries() const { return {first(), size()}; }
@@ -96,7 +97,8 @@ class FlexArray {
 
   /// The header and the entries in use, as KVM has them.
   [[nodiscard]] std::span<const std::byte> bytes() const {
-    return std::as_bytes(std::span(words_)).first(byte_size(size()));
+    const auto all = std::as_bytes(std::span(words_));
+    return all.first(std::min(all.size(), byte_size(size())));
   }
   /// The array that bytes() gave. Errors: kStateLength (bytes are missing, or left over),
   /// kTooManyEntries.

@@ -40,6 +40,7 @@ class BasicRunPage {
 
   // Answers; the guest gets them at the next KVM_RUN.
 
+  /// x86_64's. On aarch64 the answer goes into x0 to x3, and KVM does not look here.
   void answer(const Hypercall&, std::uint64_t result) const {
     mapping_.store(offsetof(kvm_run, hypercall.ret), result);
   }
@@ -72,8 +73,8 @@ class BasicRunPage {
 
   // What the host says to KVM, and KVM to the host, at every run.
 
-  /// Makes a running KVM_RUN return Intr at once, or the next one (KVM_CAP_IMMEDIATE_EXIT). A
-  /// thread that sits in the guest has to be sent a signal as well.
+  /// Makes the next KVM_RUN return Intr before it enters the guest, and every one until it is taken
+  /// back (KVM_CAP_IMMEDIATE_EXIT). A thread that is in the guest has to be sent a signal as well.
   void request_exit(bool now) const {
     mapping_.store(offsetof(kvm_run, immediate_exit), std::uint8_t{now});
   }

@@ -83,6 +83,11 @@ void vm_fields(Codec& codec, State& state) {
   codec.object(kPit, state.pit);
 }
 
+Result<void> check_chip(const std::optional<kvm_irqchip>& chip, std::uint32_t id) {
+  if (chip && chip->chip_id != id) return fail(StateError::kChipId, chip->chip_id, id);
+  return {};
+}
+
 }  // namespace
 
 std::vector<std::byte> VmState::encode() const {
@@ -96,6 +101,11 @@ Result<VmState> VmState::decode(std::span<const std::byte> bytes) {
   Decoder decoder(bytes, StateKind::kVm);
   vm_fields(decoder, state);
   if (const auto ok = std::move(decoder).finish(); !ok) return std::unexpected(ok.error());
+  // The id says which chip is overwritten when it is restored.
+  for (const auto& ok : {check_chip(state.pic_master, KVM_IRQCHIP_PIC_MASTER),
+                         check_chip(state.pic_slave, KVM_IRQCHIP_PIC_SLAVE),
+                         check_chip(state.ioapic, KVM_IRQCHIP_IOAPIC)})
+    if (!ok) return std::unexpected(ok.error());
   return state;
 }
 #endif

@@ -3,7 +3,7 @@
 //
 // decode() refuses what is not whole; what a restored guest then does with it is the guest's
 // matter, as it was before. Not here: guest memory, devices outside KVM, a GIC's registers (its
-// attributes: device.h).
+// attributes: device.h), the PDPTRs of a guest with PAE paging (KVM loads them from memory again).
 //
 // Thread-safety: values; the functions use the vCPU as run() does, from its thread.
 #pragma once
@@ -43,8 +43,11 @@ struct VcpuState {
 };
 
 #if defined(__x86_64__)
-/// `msrs` is usually Kvm::msr_index_list(); those that this vCPU does not have are left out.
-/// Errors: of the calls.
+/// Kvm::msr_index_list() and what KVM keeps without listing it: MTRRs, machine check banks,
+/// Hyper-V's synthetic interrupt controller and timers.
+[[nodiscard]] MsrList state_msrs(const MsrList& listed);
+/// `msrs` is usually state_msrs(); those that this vCPU does not have are left out. Errors: of the
+/// calls, kExitPending.
 [[nodiscard]] Result<VcpuState> save_vcpu(const Vcpu& vcpu, const MsrList& msrs);
 /// Into a vCPU that has not run, of a machine like the saved one. Errors: of the calls,
 /// kMsrRefused.
@@ -64,15 +67,17 @@ struct VmState {
 };
 /// Errors: of the calls; a part that the machine does not have is left out.
 [[nodiscard]] Result<VmState> save_vm(const Vm& vm);
-/// Into a machine that was made with the same parts. Errors: of the calls.
+/// Into a machine that was made with the same parts. A clock that was read with
+/// KVM_CLOCK_REALTIME goes on by the time that has passed since; clear that flag to freeze it.
+/// Errors: of the calls.
 [[nodiscard]] Result<void> restore_vm(const Vm& vm, const VmState& state);
 #elif defined(__aarch64__)
-/// `target` is what the vCPU was initialised with. Errors: of the calls.
+/// `target` is what the vCPU was initialised with. Errors: of the calls, kExitPending.
 [[nodiscard]] Result<VcpuState> save_vcpu(const Vcpu& vcpu, const kvm_vcpu_init& target);
 /// Into a vCPU that is new: initialises it. Errors: of the calls.
 [[nodiscard]] Result<void> restore_vcpu(const Vcpu& vcpu, const VcpuState& state);
 #else
-/// Errors: of the calls.
+/// Errors: of the calls, kExitPending.
 [[nodiscard]] Result<VcpuState> save_vcpu(const Vcpu& vcpu);
 /// Into a vCPU that has not run. Errors: of the calls.
 [[nodiscard]] Result<void> restore_vcpu(const Vcpu& vcpu, const VcpuState& state);

@@ -3,6 +3,7 @@
 #include <elf.h>
 
 #include "guestproof/base/checked.h"
+#include "guestproof/base/invariant.h"
 #include "guestproof/kvm/abi.h"
 
 namespace guestproof::kvm {
@@ -36,6 +37,8 @@ constexpr std::array kEntries{
                "section {value} is no whole number of entries of {limit} bytes"},
     ErrorEntry{StateError::kRegisterSize, "register_size",
                "a register of {value} bytes; {limit} are left, or the widest has fewer"},
+    ErrorEntry{StateError::kChipId, "chip_id",
+               "an interrupt controller with the id {value} where that of id {limit} was saved"},
 };
 static_assert(error_entries_are_dense(kEntries));
 constexpr ErrorDomain kDomain{"kvm_state", kEntries};
@@ -102,6 +105,7 @@ void Encoder::section(std::uint32_t tag, std::span<const std::byte> payload) {
 void Encoder::registers(std::uint32_t tag, const std::vector<Register>& registers) {
   std::vector<std::byte> payload;
   for (const auto& one : registers) {
+    GUESTPROOF_INVARIANT(one.value.size() == register_bytes(one.id));
     append(payload, le64(one.id));
     payload.insert(payload.end(), one.value.begin(), one.value.end());
     payload.resize(padded(payload.size()));

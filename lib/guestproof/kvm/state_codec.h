@@ -45,6 +45,7 @@ enum class StateError : std::uint16_t {
   kTail,
   kUneven,
   kRegisterSize,
+  kChipId,
 };
 const ErrorDomain& error_domain(StateError);
 

@@ -33,6 +33,7 @@ Result<VcpuState> save_vcpu(const Vcpu& vcpu, const kvm_vcpu_init& target) {
 #else
 Result<VcpuState> save_vcpu(const Vcpu& vcpu) {
 #endif
+  if (vcpu.exit_is_pending()) return fail(CallError::kExitPending);
   VcpuState state;
   const auto mp_state = vcpu.get_mp_state();
   if (!mp_state) return std::unexpected(mp_state.error());

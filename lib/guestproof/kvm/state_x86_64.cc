@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <algorithm>
+
 #include "guestproof/kvm/state.h"
 
 namespace guestproof::kvm {
@@ -75,9 +77,44 @@ Result<void> write_msrs(const Vcpu& vcpu, std::span<const kvm_msr_entry> values)
   return {};
 }
 
+/// What nested state and the checks of other MSRs rest on: feature control, VMX's capabilities.
+bool comes_early(const kvm_msr_entry& msr) {
+  return msr.index == 0x3a || (msr.index >= 0x480 && msr.index <= 0x491);
+}
+
+/// MCG_CAP is set by a call of its own, and says how many banks there are.
+Result<void> set_up_mce(const Vcpu& vcpu, std::span<const kvm_msr_entry> msrs) {
+  const auto mcg_cap = std::ranges::find(msrs, std::uint32_t{0x179}, &kvm_msr_entry::index);
+  return mcg_cap == msrs.end() ? Result<void>() : vcpu.setup_mce(mcg_cap->data);
+}
+
+void add_range(std::vector<std::uint32_t>& msrs, std::uint32_t first, std::uint32_t last) {
+  for (auto index = first; index <= last; ++index) msrs.push_back(index);
+}
+
 }  // namespace
 
+MsrList state_msrs(const MsrList& listed) {
+  std::vector<std::uint32_t> msrs(listed.entries().begin(), listed.entries().end());
+  add_range(msrs, 0x179, 0x17b);            // MCG_CAP, MCG_STATUS, MCG_CTL
+  add_range(msrs, 0x200, 0x20f);            // variable MTRRs
+  add_range(msrs, 0x250, 0x250);            // fixed MTRR, 64 KiB
+  add_range(msrs, 0x258, 0x259);            // 16 KiB
+  add_range(msrs, 0x268, 0x26f);            // 4 KiB
+  add_range(msrs, 0x2ff, 0x2ff);            // the MTRRs' default type
+  add_range(msrs, 0x400, 0x47f);            // 32 machine check banks
+  add_range(msrs, 0x40000080, 0x40000084);  // Hyper-V: SynIC
+  add_range(msrs, 0x40000090, 0x4000009f);  // its interrupt sources
+  add_range(msrs, 0x400000b0, 0x400000b7);  // its timers
+  std::ranges::sort(msrs);
+  const auto twice = std::ranges::unique(msrs);
+  msrs.erase(twice.begin(), twice.end());
+  msrs.resize(std::min(msrs.size(), kMsrListLimit));
+  return MsrList::of(msrs).value();
+}
+
 Result<VcpuState> save_vcpu(const Vcpu& vcpu, const MsrList& msrs) {
+  if (vcpu.exit_is_pending()) return fail(CallError::kExitPending);
   VcpuState state;
   Steps steps;
   // First, because asking for it lets KVM finish what it has half accepted (INIT, SIPI).
@@ -94,19 +131,21 @@ Result<VcpuState> save_vcpu(const Vcpu& vcpu, const MsrList& msrs) {
 }
 
 Result<void> restore_vcpu(const Vcpu& vcpu, const VcpuState& state) {
+  std::vector<kvm_msr_entry> early, late;
+  for (const auto& msr : state.msrs) (comes_early(msr) ? early : late).push_back(msr);
   Steps steps;
   // What the processor is comes before what is in it; the APIC's mode (in sregs) before the APIC;
   // both before MSRs, the deadline timer among them; pending events last, because the calls before
   // may drop or raise some.
   (void)(steps(vcpu.set_cpuid2(state.cpuid)) &&
          (state.tsc_khz == 0 || steps(vcpu.set_tsc_khz(state.tsc_khz))) &&
-         steps(vcpu.set_sregs(state.sregs)) &&
+         steps(vcpu.set_sregs(state.sregs)) && steps(set_up_mce(vcpu, state.msrs)) &&
+         steps(write_msrs(vcpu, early)) &&
          (!state.nested || steps(vcpu.set_nested_state(*state.nested))) &&
          steps(vcpu.set_regs(state.regs)) && steps(vcpu.set_xcrs(state.xcrs)) &&
          steps(vcpu.set_xsave(state.xsave)) && steps(vcpu.set_debugregs(state.debugregs)) &&
-         (!state.lapic || steps(vcpu.set_lapic(*state.lapic))) &&
-         steps(write_msrs(vcpu, state.msrs)) && steps(vcpu.set_vcpu_events(state.events)) &&
-         steps(vcpu.set_mp_state(state.mp_state)));
+         (!state.lapic || steps(vcpu.set_lapic(*state.lapic))) && steps(write_msrs(vcpu, late)) &&
+         steps(vcpu.set_vcpu_events(state.events)) && steps(vcpu.set_mp_state(state.mp_state)));
   return steps.result();
 }
 

@@ -1,7 +1,8 @@
 // Binary statistics: the counters that KVM keeps of a machine or a vCPU, as a file of a described
 // form (Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD).
 //
-// The file is read and checked like any other: descriptors that point outside it are refused.
+// The file is read and checked like any other: what points outside it is refused
+// when it is looked at.
 //
 // Thread-safety: values; statistics of a Statistics may be read from any thread.
 #pragma once

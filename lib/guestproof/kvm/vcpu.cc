@@ -8,12 +8,24 @@
 namespace guestproof::kvm {
 namespace {
 
+template <class T, class... Kinds>
+constexpr bool IsOneOf = (std::is_same_v<T, Kinds> || ...);
+
 std::size_t host_page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
 /// Whatever the machine has, the kernel writes as much.
 constexpr std::size_t kSmallestXsave = 4096;
 
 bool is_fault(const Error& error) { return error.value() == EFAULT || error.value() == EHWPOISON; }
+
+/// api.rst, struct kvm_run: of these the guest's state is whole after the next KVM_RUN only.
+bool is_completed_by_the_next_run(const Exit& exit) {
+  const auto is_one = []<class T>(const T&) {
+    return IsOneOf<T, IoOut, IoIn, MmioRead, MmioWrite, Hypercall, Rdmsr, Wrmsr, XenHypercall,
+                   HypervHypercall, Osi, PaprHcall, Epr, RiscvSbi, RiscvCsr>;
+  };
+  return std::visit(is_one, exit);
+}
 
 }  // namespace
 
@@ -26,9 +38,23 @@ Result<Vcpu> Vcpu::adopt(Fd fd, const VcpuSizes& sizes) {
 }
 
 Result<Exit> Vcpu::run() {
+  auto exit = run_once();
+  pending_ = exit && is_completed_by_the_next_run(*exit);
+  return exit;
+}
+
+Result<Exit> Vcpu::complete() {
+  page_.request_exit(true);
+  auto exit = run();
+  page_.request_exit(false);
+  return exit;
+}
+
+Result<Exit> Vcpu::run_once() {
   const auto done = call(fd(), Ioctl::kRun);
   if (done) return page_.decode();
-  if (done.error().value() == EINTR) return Intr{};
+  // EAGAIN: a vCPU that waited for its start was woken, by another's INIT say, and waits again.
+  if (done.error().value() == EINTR || done.error().value() == EAGAIN) return Intr{};
   if (is_fault(done.error())) {
     // The page tells of the fault where KVM has something to tell.
     const auto exit = page_.decode();
@@ -45,10 +71,10 @@ Result<CoalescedRing> Vcpu::coalesced_ring() const {
   return CoalescedRing::over(mapping_.slice().subslice(offset, page));
 }
 
-Result<MappedDirtyRing> Vcpu::map_dirty_ring(std::uint32_t bytes) const {
+Result<MappedDirtyRing> Vcpu::map_dirty_ring(std::uint32_t bytes, std::size_t next) const {
   auto mapping = Mapping::of(fd(), bytes, KVM_DIRTY_LOG_PAGE_OFFSET * host_page_size());
   if (!mapping) return std::unexpected(mapping.error());
-  const auto ring = DirtyRing::over(mapping->slice());
+  const auto ring = DirtyRing::over(mapping->slice(), next);
   if (!ring) return std::unexpected(ring.error());
   return MappedDirtyRing{std::move(*mapping), *ring};
 }

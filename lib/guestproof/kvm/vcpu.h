@@ -82,16 +82,25 @@ class Vcpu {
   /// Gives the descriptor away; the page stays mapped as long as this object lives.
   [[nodiscard]] Fd release() && { return std::move(fd_); }
 
-  /// Runs the guest until something is the host's to do. A signal or request_exit() is Intr; a
-  /// memory fault that KVM describes is MemoryFault. Errors: kRun, PageError.
+  /// Runs the guest until something is the host's to do. A signal, request_exit(), or another
+  /// vCPU's INIT is Intr; a memory fault that KVM describes is MemoryFault. Errors: kRun,
+  /// PageError.
   [[nodiscard]] Result<Exit> run();
+  /// True after an exit that the next run() completes (port and memory accesses, hypercalls, MSRs,
+  /// ...): until then the guest's registers do not show what was answered.
+  [[nodiscard]] bool exit_is_pending() const { return pending_; }
+  /// Completes the last exit and runs nothing: Intr. Where the instruction is not done with that
+  /// (`rep ins`), the next exit of it. Errors: as run().
+  [[nodiscard]] Result<Exit> complete();
   [[nodiscard]] const RunPage& page() const { return page_; }
 
   /// The ring of coalesced writes, in the run mapping: the machine's, whichever vCPU is asked. It
   /// must not outlive the vCPU. Errors: kRingLength, where KVM maps none.
   [[nodiscard]] Result<CoalescedRing> coalesced_ring() const;
-  /// `bytes` as given to Vm::enable_dirty_rings(). Errors: SystemError::kMap, kDirtyRingSize.
-  [[nodiscard]] Result<MappedDirtyRing> map_dirty_ring(std::uint32_t bytes) const;
+  /// `bytes` as given to Vm::enable_dirty_rings(). KVM's place in the ring is its own: a second
+  /// mapping goes on from the next() of the one before. Errors: SystemError::kMap, kDirtyRingSize.
+  [[nodiscard]] Result<MappedDirtyRing> map_dirty_ring(std::uint32_t bytes,
+                                                       std::size_t next = 0) const;
 
   /// Errors: kEnableCap.
   [[nodiscard]] Result<void> enable_capability(Capability capability,
@@ -226,6 +235,7 @@ class Vcpu {
     return set_attribute(fd(), attribute, nullptr);
   }
   template <class T>
+    requires(!std::is_pointer_v<T>)
   [[nodiscard]] Result<void> set(const Attribute& attribute, const T& value) const {
     return set_attribute(fd(), attribute, &value);
   }
@@ -240,6 +250,7 @@ class Vcpu {
   Vcpu(Fd fd, Mapping mapping, RunPage page, std::size_t xsave_size)
       : fd_(std::move(fd)), mapping_(std::move(mapping)), page_(page), xsave_size_(xsave_size) {}
 
+  [[nodiscard]] Result<Exit> run_once();
 #if defined(__x86_64__)
   [[nodiscard]] Result<Xsave> xsave_of(Ioctl ioctl, std::size_t size) const;
 #endif
@@ -247,6 +258,7 @@ class Vcpu {
   Fd fd_;
   Mapping mapping_;
   RunPage page_;  // lies in mapping_
+  bool pending_ = false;
   [[maybe_unused]] std::size_t xsave_size_;
 };
 

@@ -1,5 +1,6 @@
 #include "guestproof/kvm/vm.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace guestproof::kvm {
@@ -95,6 +96,8 @@ Result<Fd> Vm::create_guest_memfd(std::uint64_t size, std::uint64_t flags) const
   request.flags = flags;
   const auto made = call_with(fd(), Ioctl::kCreateGuestMemfd, request);
   if (!made) return std::unexpected(made.error());
+  // The other descriptors of KVM are closed on exec by themselves.
+  ::fcntl(*made, F_SETFD, FD_CLOEXEC);
   return Fd(*made);
 }
 

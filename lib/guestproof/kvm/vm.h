@@ -114,7 +114,8 @@ class Vm {
   [[nodiscard]] Result<void> clear_dirty_log(std::uint32_t slot, std::uint64_t first_page,
                                              std::uint32_t pages,
                                              std::span<const std::uint64_t> bitmap) const;
-  /// Rings of `bytes` (a power of two, a page at least) for vCPUs that are made from now on.
+  /// Rings of `bytes` (a power of two, a page at least; more on Intel's, which log 512 pages
+  /// themselves) for all vCPUs; before the first one.
   /// Errors: kEnableCap.
   [[nodiscard]] Result<void> enable_dirty_rings(std::uint32_t bytes) const;
   /// Gives the entries that were taken from all dirty rings back to KVM; returns how many. Errors:
@@ -233,6 +234,7 @@ class Vm {
     return has_attribute(fd(), attribute);
   }
   template <class T>
+    requires(!std::is_pointer_v<T>)
   [[nodiscard]] Result<void> set(const Attribute& attribute, const T& value) const {
     return set_attribute(fd(), attribute, &value);
   }

@@ -69,17 +69,20 @@ Result<void> Vm::set_msr_filter(std::span<const MsrFilterRange> ranges, bool den
   if (ranges.size() > std::size(filter.ranges))
     return fail(CallError::kTooManyEntries, ranges.size(), std::size(filter.ranges));
   filter.flags = deny_others ? KVM_MSR_FILTER_DEFAULT_DENY : KVM_MSR_FILTER_DEFAULT_ALLOW;
-  for (auto* out = filter.ranges; const auto& range : ranges) {
-    // The kernel reads as many bits as there are registers.
+  // The kernel reads whole words of 64 bits.
+  std::array<std::vector<std::uint64_t>, KVM_MSR_FILTER_MAX_RANGES> bitmaps;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const auto& range = ranges[i];
     if (range.allowed.size() != (std::size_t{range.count} + 7) / 8)
       return fail(CallError::kMsrBitmap, range.allowed.size() * 8, range.count);
     // One by one, so that what lies between them stays 0.
-    out->flags = range.flags;
-    out->nmsrs = range.count;
-    out->base = range.base;
-    // SAFETY: the kernel only reads the bitmap.
-    out->bitmap = const_cast<std::uint8_t*>(range.allowed.data());
-    ++out;
+    bitmaps[i].resize((range.allowed.size() + 7) / 8);
+    std::ranges::copy(range.allowed, reinterpret_cast<std::uint8_t*>(bitmaps[i].data()));
+    auto& out = filter.ranges[i];
+    out.flags = range.flags;
+    out.nmsrs = range.count;
+    out.base = range.base;
+    out.bitmap = reinterpret_cast<std::uint8_t*>(bitmaps[i].data());
   }
   return kvm::set(fd(), Ioctl::kSetMsrFilter, filter);
 }

@@ -26,6 +26,8 @@ constexpr Seed kStateSeeds[] = {
     {"vcpu_nested", "state:field_set", "request kind=11 length=5 value=0x0102030405060708\nsave"},
     {"vm_clock", "state:vm", "queue index=1\nrequest kind=0 value=0x0102030405060708\nsave"},
     {"vm_pic_master", "state:vm", "queue index=1\nrequest kind=1 value=0x0102030405060708\nsave"},
+    {"vm_chip_of_another_id", "error:kvm_state.chip_id",
+     "queue index=1\nrequest kind=2 length=1 value=0x0102030405060708\nsave"},
     {"vm_pic_slave", "state:vm", "queue index=1\nrequest kind=2 value=0x0102030405060708\nsave"},
     {"vm_ioapic", "state:vm", "queue index=1\nrequest kind=3 value=0x0102030405060708\nsave"},
     {"vm_pit", "state:vm", "queue index=1\nrequest kind=4 value=0x0102030405060708\nsave"},

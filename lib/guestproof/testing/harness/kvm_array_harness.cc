@@ -93,10 +93,11 @@ KvmArrayHarness::KvmArrayHarness() : model_(*kKinds[0].layout) {
   retained_ = depth_.add("array:retained");
   zeroed_ = depth_.add("array:zeroed");
   counted_ = depth_.add("array:counted_by_kernel");
-  depth_.add_errors<CallError>(
-      {CallError::kApiVersion, CallError::kUnknownSlot, CallError::kBitmapLength,
-       CallError::kDatamatch, CallError::kRegisterSize, CallError::kMsrRefused,
-       CallError::kMsrBitmap, CallError::kStatistics, CallError::kStatisticsName});
+  depth_.add_errors<CallError>({CallError::kApiVersion, CallError::kUnknownSlot,
+                                CallError::kBitmapLength, CallError::kDatamatch,
+                                CallError::kRegisterSize, CallError::kMsrRefused,
+                                CallError::kMsrBitmap, CallError::kStatistics,
+                                CallError::kStatisticsName, CallError::kExitPending});
 }
 
 KvmArrayHarness::~KvmArrayHarness() = default;

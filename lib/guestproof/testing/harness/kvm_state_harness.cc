@@ -212,7 +212,10 @@ SavedHarness::Bytes KvmStateHarness::payload_of(const ModelSection& field, const
   Bytes payload;
   switch (field.form) {
     case ModelSection::Form::kStructure:
-      return pattern(record.value, field.bytes);
+      payload = pattern(record.value, field.bytes);
+      // An odd number of entries, which a structure does not have, leaves a wrong id.
+      if (field.id && entries % 2 == 0) put_number(payload, 0, *field.id);
+      return payload;
     case ModelSection::Form::kEntries:
       return pattern(record.value, field.bytes * entries);
     case ModelSection::Form::kArray: {

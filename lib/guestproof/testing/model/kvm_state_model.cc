@@ -20,8 +20,8 @@ constexpr std::array kVcpuX86{
     ModelSection{9, kStructure, 64, false},   ModelSection{10, kStructure, 4, false},
     ModelSection{11, kStructure, 1024, true}, ModelSection{12, kNested, 0, true}};
 constexpr std::array kVmX86{
-    ModelSection{1, kStructure, 48, true}, ModelSection{2, kStructure, 520, true},
-    ModelSection{3, kStructure, 520, true}, ModelSection{4, kStructure, 520, true},
+    ModelSection{1, kStructure, 48, true}, ModelSection{2, kStructure, 520, true, 0},
+    ModelSection{3, kStructure, 520, true, 1}, ModelSection{4, kStructure, 520, true, 2},
     ModelSection{5, kStructure, 112, true}};
 constexpr std::array kVcpuRiscv{ModelSection{10, kStructure, 4, false},
                                 ModelSection{13, kRegisters, 0, false}};
@@ -181,6 +181,9 @@ ModelError KvmStateModel::decode(View bytes) {
     sections[field.tag].assign(kept.begin(), kept.end());
   }
   if (next != found.end()) return {"kvm_state.unknown", next->tag, 0};
+  for (const auto& field : fields_)
+    if (field.id && sections.contains(field.tag) && number(sections[field.tag], 0, 4) != *field.id)
+      return {"kvm_state.chip_id", number(sections[field.tag], 0, 4), *field.id};
   sections_ = std::move(sections);
   return {};
 }

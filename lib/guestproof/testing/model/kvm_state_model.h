@@ -32,6 +32,7 @@ struct ModelSection {
   Form form = Form::kStructure;
   std::size_t bytes = 0;
   bool optional = false;
+  std::optional<std::uint32_t> id = {};  // what a structure begins with: of an interrupt controller
 };
 
 /// What a vCPU and a machine of x86_64 are made of, and a vCPU of riscv64.
