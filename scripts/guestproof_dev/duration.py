@@ -9,7 +9,7 @@ LONGEST = 30 * _UNITS["d"]
 
 
 def parse(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    match = re.fullmatch(r"(\d{1,4000})([smhd])", text)
     if not match:
         raise Fail(f"'{text}' is not a time; write a number and s, m, h or d, as in 90s, 15m or 1d.")
     seconds = int(match[1]) * _UNITS[match[2]]

@@ -201,6 +201,7 @@ def test_an_output_folder_that_cannot_be_one(jobs, tmp_path):
     (["--target", "nothing"], "there is no fuzz target 'nothing'; the targets are: planted."),
     (["--time", "soon"], "'soon' is not a time; write a number and s, m, h or d, as in 90s, 15m or 1d."),
     (["--time", "0s"], "'0s' is out of bounds; a time may be from 1s to 30d."),
+    (["--time", "9999999999h"], "is out of bounds; a time may be from 1s to 30d."),
     (["--time", "1s", "--jobs", "1"], "1s on 1 CPUs leave 0.3 s to each of 3 combinations"),
     (["--jobs", "0"], "--jobs 0 is out of bounds; it may be from 1 to 1024."),
     (["--jobs", "many"], "argument --jobs: invalid int value: 'many'"),

@@ -122,7 +122,7 @@ class StateKvm : public GuestTest {
  protected:
   [[nodiscard]] Result<VcpuState> save(const Vcpu& from) const {
 #if defined(__x86_64__)
-    return save_vcpu(from, value_of(kvm.msr_index_list()));
+    return save_vcpu(from, state_msrs(value_of(kvm.msr_index_list())));
 #elif defined(__aarch64__)
     return save_vcpu(from, value_of(vm.preferred_target()));
 #else
@@ -195,6 +195,10 @@ Names change(const Vcpu& cpu) {
     set_msr(cpu, index, 0x0004'0506);
     changed.insert(msr_name(index));
   }
+  // What KVM does not list: memory types, a machine check bank.
+  set_msr(cpu, 0x2ff, 0xc06);
+  set_msr(cpu, 0x405, 0x8000'0000'0000'0005);
+  changed.insert({msr_name(0x2ff), msr_name(0x405)});
   return changed;
 }
 

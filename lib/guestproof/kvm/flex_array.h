@@ -154,8 +154,9 @@ using IrqRouting =
 inline constexpr std::size_t kCpuIdLimit = 256;
 using CpuId = FlexArray<FlexLayout<kvm_cpuid2, kvm_cpuid_entry2, &kvm_cpuid2::nent,
                                    offsetof(kvm_cpuid2, entries), kCpuIdLimit>>;
-/// MAX_IO_MSRS of the kernel: more are not taken in one call.
+/// MAX_IO_MSRS of the kernel, which takes fewer than that in one call.
 inline constexpr std::size_t kMsrsLimit = 256;
+inline constexpr std::size_t kMsrsPerCall = kMsrsLimit - 1;
 using Msrs = FlexArray<
     FlexLayout<kvm_msrs, kvm_msr_entry, &kvm_msrs::nmsrs, offsetof(kvm_msrs, entries), kMsrsLimit>>;
 /// The kernel of 6.1 lists some 120; an own limit, because it knows none.

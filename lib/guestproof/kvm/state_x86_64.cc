@@ -40,7 +40,7 @@ class Steps {
 Result<std::vector<kvm_msr_entry>> read_msrs(const Vcpu& vcpu, const MsrList& list) {
   std::vector<kvm_msr_entry> values;
   for (auto rest = list.entries(); !rest.empty();) {
-    const auto some = rest.first(std::min(rest.size(), kMsrsLimit));
+    const auto some = rest.first(std::min(rest.size(), kMsrsPerCall));
     auto msrs = Msrs::zeroed(some.size());
     if (!msrs) return std::unexpected(msrs.error());
     for (std::size_t i = 0; i < some.size(); ++i) msrs->entries()[i].index = some[i];
@@ -62,7 +62,7 @@ bool has_value(const Vcpu& vcpu, const kvm_msr_entry& wanted) {
 
 Result<void> write_msrs(const Vcpu& vcpu, std::span<const kvm_msr_entry> values) {
   while (!values.empty()) {
-    const auto some = values.first(std::min(values.size(), kMsrsLimit));
+    const auto some = values.first(std::min(values.size(), kMsrsPerCall));
     const auto msrs = Msrs::of(some);
     if (!msrs) return std::unexpected(msrs.error());
     const auto done = vcpu.set_msrs(*msrs);

@@ -175,7 +175,7 @@ class Vcpu {
   [[nodiscard]] Result<void> smi() const;
   /// Tells the guest's watchdogs that the host had stopped it.
   [[nodiscard]] Result<void> kvmclock_ctrl() const;
-  /// Exits at accesses to the TPR, without an in-kernel APIC. Errors: kTprAccessReporting.
+  /// Exits at accesses to the TPR of the in-kernel APIC. Errors: kTprAccessReporting.
   [[nodiscard]] Result<void> report_tpr_access(bool enabled) const;
   /// Errors: kSetVapicAddr.
   [[nodiscard]] Result<void> set_vapic_address(std::uint64_t address) const;
