@@ -343,23 +343,6 @@ TEST_F(VcpuStepsTest, MsrsThatThisVcpuLacksAreLeftOut) {
   EXPECT_FALSE(state.lapic.has_value());
 }
 
-TEST_F(VcpuStepsTest, WhatNestedStateRestsOnIsSetBeforeIt) {
-  auto state = vcpu_state();
-  state.msrs = {{.index = 0x10, .reserved = 0, .data = 1},
-                {.index = 0x480, .reserved = 0, .data = 2},
-                {.index = 0x179, .reserved = 0, .data = 0x20}};
-  expect(std::span(kRestore).first(3), kRestore.size());
-  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetupMce), Wire().u64(0x20));
-  kernel_
-      .expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs), Wire().u32s({1, 0}).u32s({0x480, 0, 2, 0}))
-      .returns(1);
-  expect(std::span(kRestore).subspan(3, 6), kRestore.size());
-  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs), Wire().u32s({2, 0}).u32s({0x10, 0, 1, 0}))
-      .returns(2);
-  expect(std::span(kRestore).subspan(10), kRestore.size());
-  EXPECT_TRUE(restore_vcpu(vcpu_, state).has_value());
-}
-
 TEST_F(VcpuStepsTest, AnExitThatIsNotCompletedIsNotSaved) {
   kernel_.expect(vcpu_.fd(), request_of(Ioctl::kRun)).does([this](std::byte*) {
     vcpu_.page().mapping().store(offsetof(kvm_run, exit_reason), std::uint32_t{KVM_EXIT_MMIO});
@@ -382,6 +365,46 @@ TEST(StateMsrs, AreNeverMoreThanAListHolds) {
   std::vector<std::uint32_t> listed(kMsrListLimit);
   for (std::uint32_t i = 0; i < listed.size(); ++i) listed[i] = i;
   EXPECT_EQ(state_msrs(value_of(MsrList::of(listed))).size(), kMsrListLimit);
+}
+
+class EarlyMsrsTest : public VcpuStepsTest {
+ protected:
+  EarlyMsrsTest() {
+    state_.msrs = {{.index = 0x10, .reserved = 0, .data = 1},
+                   {.index = 0x480, .reserved = 0, .data = 2},
+                   {.index = 0x3a, .reserved = 0, .data = 5},
+                   {.index = 0x179, .reserved = 0, .data = 0x20}};
+    expect(std::span(kRestore).first(3), kRestore.size());
+  }
+  ExpectedCall& expect_mce() {
+    return kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetupMce), Wire().u64(0x20));
+  }
+  ExpectedCall& expect_early() {
+    return kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs),
+                          Wire().u32s({2, 0}).u32s({0x480, 0, 2, 0}).u32s({0x3a, 0, 5, 0}));
+  }
+  VcpuState state_ = vcpu_state();
+};
+
+TEST_F(EarlyMsrsTest, AreSetBeforeNestedState) {
+  expect_mce();
+  expect_early().returns(2);
+  expect(std::span(kRestore).subspan(3, 6), kRestore.size());
+  kernel_.expect(vcpu_.fd(), request_of(Ioctl::kSetMsrs), Wire().u32s({2, 0}).u32s({0x10, 0, 1, 0}))
+      .returns(2);
+  expect(std::span(kRestore).subspan(10), kRestore.size());
+  EXPECT_TRUE(restore_vcpu(vcpu_, state_).has_value());
+}
+
+TEST_F(EarlyMsrsTest, BanksThatCannotBeSetUpEndTheRestoring) {
+  expect_mce().fails(EINVAL);
+  EXPECT_EQ(restore_vcpu(vcpu_, state_).error(), Error(Ioctl::kSetupMce, EINVAL));
+}
+
+TEST_F(EarlyMsrsTest, ARefusalEndsTheRestoring) {
+  expect_mce();
+  expect_early().fails(EIO);
+  EXPECT_EQ(restore_vcpu(vcpu_, state_).error(), Error(Ioctl::kSetMsrs, EIO));
 }
 
 class RefusedMsrTest : public VcpuStepsTest {
