@@ -74,14 +74,14 @@ TEST_F(DeviceTest, AMovedDeviceTakesTheDescriptorAlong) {
   const int raw = device_.fd();
   const Device moved = std::move(device_);
   EXPECT_EQ(moved.fd(), raw);
-  EXPECT_EQ(device_.fd(), -1);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(device_.fd(), -1);  // NOLINT(bugprone-use-after-move): it owns nothing now
 }
 
 TEST_F(DeviceTest, AReleasedDescriptorStaysOpen) {
   const int raw = device_.fd();
   const Fd released = std::move(device_).release();
   EXPECT_EQ(released.get(), raw);
-  EXPECT_EQ(device_.fd(), -1);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(device_.fd(), -1);  // NOLINT(bugprone-use-after-move): it owns nothing now
   EXPECT_NE(::fcntl(raw, F_GETFD), -1);
 }
 

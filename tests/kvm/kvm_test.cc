@@ -74,7 +74,7 @@ TEST_F(KvmTest, AMovedKvmTakesTheDescriptorAlong) {
   const int raw = kvm_.fd();
   const Kvm moved = std::move(kvm_);
   EXPECT_EQ(moved.fd(), raw);
-  EXPECT_EQ(kvm_.fd(), -1);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(kvm_.fd(), -1);  // NOLINT(bugprone-use-after-move): it owns nothing now
 }
 
 TEST_F(KvmTest, AReleasedDescriptorStaysOpen) {

@@ -70,7 +70,7 @@ TEST_F(MappingTest, MovesThePages) {
   void* const start = start_of(from);
   const auto to = std::move(from);
   EXPECT_EQ(start_of(to), start);
-  EXPECT_EQ(from.size(), 0U);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(from.size(), 0U);  // NOLINT(bugprone-use-after-move): it owns nothing now
   EXPECT_TRUE(is_mapped(start));
 }
 

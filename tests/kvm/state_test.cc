@@ -466,8 +466,9 @@ TEST(VmStateTest, AMachineWithoutPartsIsAHeader) {
 TEST(VmStateTest, AChipInThePlaceOfAnotherIsRefused) {
   auto state = vm_state();
   state.pic_slave->chip_id = KVM_IRQCHIP_IOAPIC;
-  EXPECT_EQ(VmState::decode(state.encode()).error(),
-            Error(StateError::kChipId, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_SLAVE));
+  const auto decoded = VmState::decode(state.encode());
+  ASSERT_FALSE(decoded.has_value());
+  EXPECT_EQ(decoded.error(), Error(StateError::kChipId, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_SLAVE));
 }
 
 TEST(VmStateTest, AVcpusStateIsNotTakenForAMachines) {

@@ -74,7 +74,7 @@ TEST_F(VcpuTest, AMovedVcpuTakesDescriptorAndPageAlong) {
   const int raw = vcpu_.fd();
   auto moved = std::move(vcpu_);
   EXPECT_EQ(moved.fd(), raw);
-  EXPECT_EQ(vcpu_.fd(), -1);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(vcpu_.fd(), -1);  // NOLINT(bugprone-use-after-move): it owns nothing now
   kernel_.expect(raw, kRun, 0).does([&](std::byte*) {
     moved.page().mapping().store(kExitReason, std::uint32_t{KVM_EXIT_SHUTDOWN});
   });
@@ -727,6 +727,22 @@ TEST_F(VcpuTest, AnAccessIsPendingUntilTheNextRun) {
   exits(KVM_EXIT_HLT);
   ASSERT_TRUE(vcpu_.run().has_value());
   EXPECT_FALSE(vcpu_.exit_is_pending());
+}
+
+TEST_F(VcpuTest, APageThatSaysNonsenseMayHaveMeantAnAccess) {
+  exits(KVM_EXIT_MMIO, {0x1000, 0, 9});
+  EXPECT_EQ(error_of(vcpu_.run()), Error(PageError::kMmioLength, 9, 8));
+  EXPECT_TRUE(vcpu_.exit_is_pending());
+  kernel_.expect(vcpu_.fd(), kRun, 0).fails(EIO);
+  EXPECT_EQ(error_of(vcpu_.run()), Error(Ioctl::kRun, EIO));
+  EXPECT_FALSE(vcpu_.exit_is_pending());
+}
+
+TEST_F(VcpuTest, CompletingKeepsARequestToExit) {
+  vcpu_.page().request_exit(true);
+  kernel_.expect(vcpu_.fd(), kRun, 0).fails(EINTR);
+  EXPECT_EQ(vcpu_.complete(), Exit(Intr{}));
+  EXPECT_TRUE(vcpu_.page().exit_is_requested());
 }
 
 TEST_F(VcpuTest, CompletingRunsWithTheRequestToExitAtOnce) {

@@ -81,7 +81,7 @@ TEST_F(VmTest, AMovedVmTakesTheDescriptorAndItsSlotsAlong) {
   set_slot(1, 64);
   const Vm moved = std::move(vm_);
   EXPECT_EQ(moved.fd(), raw);
-  EXPECT_EQ(vm_.fd(), -1);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(vm_.fd(), -1);  // NOLINT(bugprone-use-after-move): it owns nothing now
   kernel_.expect(raw, kGetDirtyLog, dirty_log_of(1));
   EXPECT_EQ(moved.get_dirty_log(1)->size(), 1U);
 }
@@ -167,10 +167,12 @@ TEST_F(VmTest, MappingStopsAtTheFirstSlotThatIsRefused) {
 
 TEST_F(VmTest, CreatesAGuestMemfd) {
   const int raw = memory_file(0).release();
+  ASSERT_EQ(::fcntl(raw, F_SETFD, 0), 0);  // as the kernel makes it
   kernel_.expect(vm_.fd(), 0xC040AED4, Wire().u64(0x200000).u64(1).zeros(48)).returns(raw);
   const auto memfd = vm_.create_guest_memfd(0x200000, 1);
   ASSERT_TRUE(memfd.has_value());
   EXPECT_EQ(memfd->get(), raw);
+  EXPECT_EQ(::fcntl(raw, F_GETFD), FD_CLOEXEC);
 }
 
 TEST_F(VmTest, SetsMemoryAttributesOfARange) {
@@ -660,7 +662,7 @@ TEST_F(VmTest, FiltersMsrsByRangesWithABitEach) {
   const std::array ranges{
       MsrFilterRange{.flags = 3, .base = 0xc0000080, .count = 9, .allowed = {0xaa, 1}},
       MsrFilterRange{.flags = 1, .base = 0x10, .count = 8, .allowed = {0x55}}};
-  std::array<std::uint8_t, 3> seen{};
+  std::array<std::uint64_t, 2> seen{};
   // flags, padding; then flags, nmsrs, base, padding, bitmap
   kernel_
       .expect(vm_.fd(), 0x4188AEC6,
@@ -672,13 +674,15 @@ TEST_F(VmTest, FiltersMsrsByRangesWithABitEach) {
                   .pointer()
                   .zeros(14 * 24))
       .does([&](std::byte* argument) {
-        std::array<const std::uint8_t*, 2> bitmaps{};
-        std::memcpy(static_cast<void*>(&bitmaps[0]), argument + 24, 8);
-        std::memcpy(static_cast<void*>(&bitmaps[1]), argument + 48, 8);
-        seen = {bitmaps[0][0], bitmaps[0][1], bitmaps[1][0]};
+        // The kernel copies whole words of 64 bits.
+        for (const std::size_t i : {0U, 1U}) {
+          const void* bitmap = nullptr;
+          std::memcpy(static_cast<void*>(&bitmap), argument + 24 + 24 * i, sizeof bitmap);
+          std::memcpy(&seen[i], bitmap, sizeof seen[i]);
+        }
       });
   EXPECT_TRUE(vm_.set_msr_filter(ranges, true).has_value());
-  EXPECT_EQ(seen, (std::array<std::uint8_t, 3>{0xaa, 1, 0x55}));
+  EXPECT_EQ(seen, (std::array<std::uint64_t, 2>{0x1aa, 0x55}));
 }
 
 TEST_F(VmTest, NoMsrFilterAllowsAll) {

@@ -58,8 +58,12 @@ class FlexArray {
   [[nodiscard]] std::size_t size() const {
     return words_.empty() ? 0 : static_cast<std::size_t>(header().*Layout::kCount);
   }
-  [[nodiscard]] std::span<Entry> entries() { return {first(), size()}; }
-  [[nodiscard]] std::span<const Entry> entries() const { return {first(), size()}; }
+  [[nodiscard]] std::span<Entry> entries() {
+    return words_.empty() ? std::span<Entry>() : std::span(first(), size());
+  }
+  [[nodiscard]] std::span<const Entry> entries() const {
+    return const_cast<FlexArray*>(this)->entries();
+  }
 
   /// Errors: kTooManyEntries; the array is then as it was.
   [[nodiscard]] Result<void> push_back(Entry entry) {
@@ -137,7 +141,6 @@ class FlexArray {
     return reinterpret_cast<Entry*>(reinterpret_cast<std::byte*>(words_.data()) +
                                     Layout::kEntriesOffset);
   }
-  [[nodiscard]] const Entry* first() const { return const_cast<FlexArray*>(this)->first(); }
 
   std::vector<std::uint64_t> words_;
 };

@@ -78,6 +78,9 @@ class BasicRunPage {
   void request_exit(bool now) const {
     mapping_.store(offsetof(kvm_run, immediate_exit), std::uint8_t{now});
   }
+  [[nodiscard]] bool exit_is_requested() const {
+    return mapping_.template load<std::uint8_t>(offsetof(kvm_run, immediate_exit)) != 0;
+  }
   void request_interrupt_window(bool wanted) const {
     mapping_.store(offsetof(kvm_run, request_interrupt_window), std::uint8_t{wanted});
   }

@@ -1,7 +1,6 @@
 #include "guestproof/kvm/vcpu.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "guestproof/kvm/ioctls.h"
 
@@ -10,8 +9,6 @@ namespace {
 
 template <class T, class... Kinds>
 constexpr bool IsOneOf = (std::is_same_v<T, Kinds> || ...);
-
-std::size_t host_page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
 /// Whatever the machine has, the kernel writes as much.
 constexpr std::size_t kSmallestXsave = 4096;
@@ -39,14 +36,16 @@ Result<Vcpu> Vcpu::adopt(Fd fd, const VcpuSizes& sizes) {
 
 Result<Exit> Vcpu::run() {
   auto exit = run_once();
-  pending_ = exit && is_completed_by_the_next_run(*exit);
+  // A page that says nonsense may have meant an access.
+  pending_ = exit ? is_completed_by_the_next_run(*exit) : exit.error().as<PageError>().has_value();
   return exit;
 }
 
 Result<Exit> Vcpu::complete() {
+  const bool asked = page_.exit_is_requested();
   page_.request_exit(true);
   auto exit = run();
-  page_.request_exit(false);
+  page_.request_exit(asked);
   return exit;
 }
 

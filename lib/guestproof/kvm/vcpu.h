@@ -90,7 +90,9 @@ class Vcpu {
   /// ...): until then the guest's registers do not show what was answered.
   [[nodiscard]] bool exit_is_pending() const { return pending_; }
   /// Completes the last exit and runs nothing: Intr. Where the instruction is not done with that
-  /// (`rep ins`), the next exit of it. Errors: as run().
+  /// (`rep ins`), the next exit of it. A request_exit() from before stays; one that another thread
+  /// makes meanwhile may be taken back, so such a thread has to leave word elsewhere, too. Errors:
+  /// as run().
   [[nodiscard]] Result<Exit> complete();
   [[nodiscard]] const RunPage& page() const { return page_; }
 

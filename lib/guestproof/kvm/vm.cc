@@ -1,12 +1,9 @@
 #include "guestproof/kvm/vm.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 namespace guestproof::kvm {
 namespace {
-
-std::uint64_t host_page_size() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
 
 Result<kvm_ioeventfd> wire(const EventFd& event, const IoEvent& io, std::uint32_t flags) {
   const auto known =

@@ -46,6 +46,8 @@ std::unexpected<Error> system_failure(SystemError call) {
 
 }  // namespace
 
+std::uint64_t host_page_size() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
+
 const ErrorDomain& error_domain(MemoryError) { return kMemoryDomain; }
 
 MappedRegion::MappedRegion(MappedRegion&& other) noexcept
@@ -110,7 +112,7 @@ MappedMemory::Builder& MappedMemory::Builder::track_dirty_pages() {
 }
 
 Result<void> MappedMemory::Builder::check(const MappedRegion& region) {
-  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto page = host_page_size();
   if (region.size_ == 0) return fail(MemoryError::kRegionEmpty, region.base_.raw());
   for (const auto quantity : {region.base_.raw(), region.size_, region.file_offset_})
     if (!is_aligned(quantity, page)) return fail(MemoryError::kRegionUnaligned, quantity, page);

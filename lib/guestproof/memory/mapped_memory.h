@@ -24,6 +24,9 @@
 
 namespace guestproof {
 
+/// Bytes of a page of this host: what regions are made of, and what KVM maps and counts in.
+[[nodiscard]] std::uint64_t host_page_size();
+
 /// What devices may do with a region.
 enum class Protection : std::uint8_t { kReadWrite, kReadOnly };
 
