@@ -5,7 +5,7 @@
 #include <array>
 
 #include "bench.h"
-#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/engine.h"
 #include "guestproof/virtio/device/block/file_backend.h"
 
 // A read of 4 KiB in three descriptors: header, data, status.
@@ -92,7 +92,9 @@ void block_read_4k(benchmark::State& state) {
   Machine machine({.chains = 1, .buffers = kShape.buffers});
   machine.guest.put_in_front(read_request());
   Disk disk;
-  auto device = block::Device::create(disk.config, disk.backend).value();
+  block::ImmediateBackend immediate(disk.backend);
+  auto engine =
+      block::Engine<virtio::SplitQueue<MappedMemory>>::create(disk.config, immediate).value();
   BareQueue bare(machine.guest);
   constexpr int kRounds = 64;
   Comparison compare(state, kRounds, kRustParseAndExecute);
@@ -100,7 +102,8 @@ void block_read_4k(benchmark::State& state) {
     compare.ours([&] {
       for (int i = 0; i < kRounds; ++i) {
         machine.guest.refill();
-        benchmark::DoNotOptimize(device.serve(machine.pop()));
+        engine.take(machine.pop(),
+                    [](const block::Outcome& outcome) { benchmark::DoNotOptimize(outcome); });
       }
     });
     compare.bare([&] {

@@ -13,7 +13,7 @@
 #include "guestproof/testing/driver.h"
 #include "guestproof/testing/memory_backend.h"
 #include "guestproof/testing/watched_memory.h"
-#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/engine.h"
 #include "guestproof/virtio/queue/split_queue.h"
 
 namespace guestproof::virtio::block {
@@ -59,7 +59,8 @@ struct Machine {
   Outcome serve(const std::vector<BufferSpec>& buffers) {
     driver.add_chain(buffers);
     memory.clear_log();
-    const auto outcome = device.serve(std::move(**queue.pop()));
+    std::optional<Outcome> outcome;
+    engine.take(std::move(**queue.pop()), [&](const Outcome& o) { outcome = o; });
     RC_ASSERT(outcome.has_value());
     const auto used = driver.take_used();
     RC_ASSERT(used.has_value());
@@ -91,7 +92,9 @@ struct Machine {
   Driver<WatchedMemory::GuestView> driver{guest, QueueLayout::at(GuestAddress(0), kQueueSize)};
   SplitQueue<WatchedMemory> queue;
   MemoryBackend storage{kCapacity * kSectorBytes};
-  Device device = Device::create(whole_config(), storage).value();
+  ImmediateBackend immediate{storage};
+  Engine<SplitQueue<WatchedMemory>> engine =
+      Engine<SplitQueue<WatchedMemory>>::create(whole_config(), immediate).value();
 };
 
 /// `bytes` bytes cut at random, empty pieces among them, from `base` on with gaps.

@@ -120,7 +120,7 @@ Config changed(Config config, BlockHarness::BackendKind kind, std::uint64_t valu
 }  // namespace
 
 BlockHarness::BlockHarness(virtio::block::Backend* other)
-    : Harness(1), device_backend_(other != nullptr ? other : &backend_) {
+    : Harness(1), device_backend_(other != nullptr ? *other : backend_) {
   turns_ = depth_.add("device:more");
   add_type("in", VIRTIO_BLK_T_IN, false);
   add_type("out", VIRTIO_BLK_T_OUT, false);
@@ -145,7 +145,7 @@ BlockHarness::BlockHarness(virtio::block::Backend* other)
                                   MemoryError::kNoRegions});
   depth_.add_errors<SystemError>({SystemError::kOpen, SystemError::kStat, SystemError::kMap,
                                   SystemError::kTruncate, SystemError::kMemfd,
-                                  SystemError::kEventFd});
+                                  SystemError::kEventFd, SystemError::kSubmit});
   configure(default_config());
 }
 
@@ -159,7 +159,7 @@ void BlockHarness::add_type(const std::string& name, std::uint32_t type, bool op
 
 void BlockHarness::configure(const Config& config) {
   config_ = config;
-  auto device = Device::create(config_, *device_backend_);
+  auto device = Engine<WatchedQueue>::create(config_, device_backend_);
   GUESTPROOF_INVARIANT(device);
   device_.emplace(std::move(*device));
   model_.setup = model_setup(config_);
@@ -280,7 +280,7 @@ void BlockHarness::ask_raw(const Record& record, std::uint32_t type, RequestShap
 
 Harness::Turn BlockHarness::serve(Lane& lane, std::uint32_t looks) {
   std::size_t position = 0;
-  const auto turn = device_->process(lane.device, looks, [&](const Outcome& outcome) {
+  const auto turn = device_->serve(lane.device, looks, [&](const Outcome& outcome) {
     if (position == answers_.size())
       violated(kModelAgreement, "the device answered a request that the model did not");
     compare(outcome, answers_[position++]);

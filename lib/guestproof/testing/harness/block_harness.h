@@ -37,7 +37,7 @@
 #include "guestproof/testing/harness/disk_backend.h"
 #include "guestproof/testing/harness/harness.h"
 #include "guestproof/testing/model/block_model.h"
-#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/engine.h"
 
 namespace guestproof::testing {
 
@@ -101,8 +101,8 @@ class BlockHarness : public Harness {
   Config config_;
   bool reconfigured_ = false;  // config_ is not the default one
   DiskBackend backend_{world().device()};
-  virtio::block::Backend* device_backend_;
-  std::optional<virtio::block::Device> device_;
+  virtio::block::ImmediateBackend device_backend_;
+  std::optional<virtio::block::Engine<WatchedQueue>> device_;
   BlockModel model_;
   std::vector<BlockModelAnswer> answers_;  // of the model, in this step
   std::array<virtio::block::VirtioBlkDiscardWriteZeroes, 32> segments_{};  // of the last request

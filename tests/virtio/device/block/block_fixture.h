@@ -11,7 +11,7 @@
 
 #include "guestproof/testing/driver.h"
 #include "guestproof/testing/watched_memory.h"
-#include "guestproof/virtio/device/block/config.h"
+#include "guestproof/virtio/device/block/engine.h"
 #include "guestproof/virtio/device/block/wire.h"
 #include "guestproof/virtio/queue/split_queue.h"
 
@@ -19,6 +19,7 @@ namespace guestproof::virtio::block {
 
 using testing::BufferSpec;
 using Bytes = std::vector<std::byte>;
+using Queue = SplitQueue<testing::WatchedMemory>;
 
 inline constexpr GuestAddress kRings{0x0};
 inline constexpr GuestAddress kReadable{0xff00};   // runs over the border of two regions that touch
@@ -131,6 +132,14 @@ class BlockFixture : public ::testing::Test {
   void put(GuestAddress where, const Bytes& bytes) {
     EXPECT_TRUE(write_bytes(guest, where, bytes));
   }
+  /// The outcome of the next chain on storage that answers at once.
+  Outcome serve_on(Backend& storage) {
+    ImmediateBackend immediate(storage);
+    auto engine = Engine<Queue>::create(config, immediate).value();
+    std::optional<Outcome> outcome;
+    engine.take(queue.pop().value().value(), [&](const Outcome& o) { outcome = o; });
+    return outcome.value();
+  }
   std::uint8_t byte_at(GuestAddress where) {
     return read_object<std::uint8_t>(guest, where).value();
   }
@@ -144,7 +153,7 @@ class BlockFixture : public ::testing::Test {
   testing::WatchedMemory::GuestView guest = memory.guest();
   testing::Driver<testing::WatchedMemory::GuestView> driver{guest,
                                                             testing::QueueLayout::at(kRings, 1024)};
-  SplitQueue<testing::WatchedMemory> queue;
+  Queue queue;
   Config config;
   std::uint16_t head_ = 0;
 

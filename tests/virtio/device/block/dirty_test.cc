@@ -4,7 +4,7 @@
 
 #include "guestproof/memory/mapped_memory.h"
 #include "guestproof/testing/driver.h"
-#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/engine.h"
 #include "guestproof/virtio/queue/split_queue.h"
 
 namespace guestproof::virtio::block {
@@ -54,10 +54,12 @@ TEST(BlockDirtyTest, MarksThePagesOfAReadAfterTheBytesArrived) {
   ASSERT_TRUE(write_object(memory, kHeader, VirtioBlkReq{VIRTIO_BLK_T_IN, 0, 0}));
   driver.add_chain({{kHeader, 16}, {kData, 1024, true}, {kStatus, 1, true}});
   MigratedBackend backend(log);
-  auto device = Device::create({.capacity = 16}, backend).value();
+  ImmediateBackend immediate(backend);
+  auto engine = Engine<SplitQueue<MappedMemory>>::create({.capacity = 16}, immediate).value();
+  std::optional<Outcome> outcome;
   log.clear();
 
-  const auto outcome = device.serve(std::move(queue.pop().value().value()));
+  engine.take(queue.pop().value().value(), [&](const Outcome& o) { outcome = o; });
 
   ASSERT_TRUE(outcome && outcome->status == VIRTIO_BLK_S_OK);
   EXPECT_THAT(log.take(), ElementsAre(0b111010u));  // used ring, both data pages, status

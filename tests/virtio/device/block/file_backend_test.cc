@@ -14,7 +14,7 @@
 #include <string>
 
 #include "block_fixture.h"
-#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/engine.h"
 #include "guestproof/virtio/device/block/error.h"
 
 // The system calls of the back end, replaced for this program: they go to the kernel unless a test
@@ -307,9 +307,7 @@ class DeviceOnFileTest : public BlockFixture {
   }
   Outcome serve() {
     auto backend = FileBackend::create(file.duplicate().value());
-    auto device = Device::create(config, *backend);
-    auto popped = queue.pop();
-    return device->serve(std::move(**popped)).value();
+    return serve_on(*backend);
   }
   Fd file;
 };
@@ -328,16 +326,14 @@ TEST_F(DeviceOnFileTest, WritesAndReadsBack) {
 
 TEST_F(DeviceOnFileTest, FileThatShrinksUnderTheDevice) {
   auto backend = FileBackend::create(file.duplicate().value());
-  auto device = Device::create(config, *backend);
   ASSERT_EQ(::ftruncate(file.get(), 512), 0);
   send(header(VIRTIO_BLK_T_IN), 1024);
-  auto popped = queue.pop();
 
-  const auto outcome = device->serve(std::move(**popped));
+  const auto outcome = serve_on(*backend);
 
-  EXPECT_EQ(outcome->status, VIRTIO_BLK_S_IOERR);
-  EXPECT_EQ(outcome->error, Error(BlockError::kNoProgress, 512, 1024));
-  EXPECT_EQ(outcome->used, 1025u);
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
+  EXPECT_EQ(outcome.error, Error(BlockError::kNoProgress, 512, 1024));
+  EXPECT_EQ(outcome.used, 1025u);
 }
 
 TEST_F(DeviceOnFileTest, DiskFullInTheMiddle) {

@@ -1,5 +1,5 @@
 // A block request, parsed in one pass over a chain: what the driver wants, whether it may have it,
-// and where the answer goes. Nothing is executed here; see device.h.
+// and where the answer goes. Nothing is executed here; see engine.h.
 //
 // How the driver cut the request into descriptors does not matter (§2.7.4.2): the readable bytes
 // of the chain, joined, are the header and then the readable data; the writable bytes, joined, are

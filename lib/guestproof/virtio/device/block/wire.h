@@ -56,6 +56,7 @@ inline constexpr unsigned VIRTIO_BLK_F_SIZE_MAX = 1;
 inline constexpr unsigned VIRTIO_BLK_F_SEG_MAX = 2;
 inline constexpr unsigned VIRTIO_BLK_F_RO = 5;
 inline constexpr unsigned VIRTIO_BLK_F_FLUSH = 9;
+inline constexpr unsigned VIRTIO_BLK_F_CONFIG_WCE = 11;
 inline constexpr unsigned VIRTIO_BLK_F_DISCARD = 13;
 inline constexpr unsigned VIRTIO_BLK_F_WRITE_ZEROES = 14;
 inline constexpr unsigned VIRTIO_BLK_F_SECURE_ERASE = 16;

@@ -1,18 +1,21 @@
-#include "guestproof/virtio/device/block/device.h"
+#include "guestproof/virtio/device/block/engine.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
 #include <climits>
+#include <functional>
 
 #include "block_fixture.h"
+#include "guestproof/testing/deferred_backend.h"
 #include "guestproof/testing/memory_backend.h"
 #include "guestproof/virtio/queue/shared_queue.h"
 
 namespace guestproof::virtio::block {
 namespace {
 
+using testing::DeferredBackend;
 using testing::MemoryBackend;
 using Call = MemoryBackend::Call;
 using Record = MemoryBackend::Record;
@@ -20,26 +23,22 @@ using Segment = VirtioBlkDiscardWriteZeroes;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class DeviceTest : public BlockFixture {
+class EngineTest : public BlockFixture {
  protected:
-  DeviceTest() {
+  EngineTest() {
     const auto contents = pattern(storage.size(), 42);
     std::ranges::copy(contents, storage.bytes().begin());
   }
 
+  Engine<Queue> make_engine() { return Engine<Queue>::create(config, immediate).value(); }
   /// Serves the chain that was sent last; the driver has it back then.
   Outcome serve() {
-    auto device = Device::create(config, storage);
-    EXPECT_TRUE(device);
-    auto popped = queue.pop();
-    EXPECT_TRUE(popped && *popped);
-    const auto outcome = device->serve(std::move(**popped));
-    EXPECT_TRUE(outcome);
+    const auto outcome = serve_on(storage);
     const auto used = driver.take_used();
     EXPECT_TRUE(used);
     EXPECT_EQ(used->id, head_);
-    EXPECT_EQ(used->len, outcome->used);
-    return *outcome;
+    EXPECT_EQ(used->len, outcome.used);
+    return outcome;
   }
 
   Bytes sectors(std::uint64_t first, std::uint64_t count) {
@@ -57,17 +56,18 @@ class DeviceTest : public BlockFixture {
   }
 
   MemoryBackend storage{64 * 512};
+  ImmediateBackend immediate{storage};
 };
 
 Error io_error(SystemError call) { return {call, EIO}; }
 
 // Every type, in every cut.
 
-class DeviceCutTest : public DeviceTest, public ::testing::WithParamInterface<Cut> {};
-INSTANTIATE_TEST_SUITE_P(Cuts, DeviceCutTest, ::testing::ValuesIn(kCuts),
+class EngineCutTest : public EngineTest, public ::testing::WithParamInterface<Cut> {};
+INSTANTIATE_TEST_SUITE_P(Cuts, EngineCutTest, ::testing::ValuesIn(kCuts),
                          [](const auto& test) { return name_of(test.param); });
 
-TEST_P(DeviceCutTest, In) {
+TEST_P(EngineCutTest, In) {
   send(header(VIRTIO_BLK_T_IN, 7), 1024, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.type, VIRTIO_BLK_T_IN);
@@ -78,7 +78,7 @@ TEST_P(DeviceCutTest, In) {
   EXPECT_EQ(room(), with_status(sectors(7, 2), VIRTIO_BLK_S_OK));
 }
 
-TEST_P(DeviceCutTest, Out) {
+TEST_P(EngineCutTest, Out) {
   const auto before = sectors(0, 64);
   send(joined(header(VIRTIO_BLK_T_OUT, 62), pattern(1024)), 0, GetParam());
   const auto outcome = serve();
@@ -90,7 +90,7 @@ TEST_P(DeviceCutTest, Out) {
   EXPECT_EQ(sectors(0, 62), Bytes(before.begin(), before.begin() + 62 * 512));
 }
 
-TEST_P(DeviceCutTest, Flush) {
+TEST_P(EngineCutTest, Flush) {
   send(header(VIRTIO_BLK_T_FLUSH), 0, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
@@ -98,7 +98,7 @@ TEST_P(DeviceCutTest, Flush) {
   EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kFlush}));
 }
 
-TEST_P(DeviceCutTest, FlushLeavesWritableDataAlone) {
+TEST_P(EngineCutTest, FlushLeavesWritableDataAlone) {
   send(header(VIRTIO_BLK_T_FLUSH), 30, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
@@ -106,7 +106,7 @@ TEST_P(DeviceCutTest, FlushLeavesWritableDataAlone) {
   EXPECT_EQ(room(), with_status(Bytes(30, std::byte{0xee}), VIRTIO_BLK_S_OK));
 }
 
-TEST_P(DeviceCutTest, GetId) {
+TEST_P(EngineCutTest, GetId) {
   send(header(VIRTIO_BLK_T_GET_ID), 20, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
@@ -114,7 +114,7 @@ TEST_P(DeviceCutTest, GetId) {
   EXPECT_EQ(room(), with_status(bytes_of(device_id("a serial number")), VIRTIO_BLK_S_OK));
 }
 
-TEST_P(DeviceCutTest, Discard) {
+TEST_P(EngineCutTest, Discard) {
   send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{1, 8, 0}, {60, 4, 0}, {64, 0, 0}})), 0,
        GetParam());
   const auto outcome = serve();
@@ -125,7 +125,7 @@ TEST_P(DeviceCutTest, Discard) {
                                            Record{Call::kDiscard, 60 * 512, 2048}));
 }
 
-TEST_P(DeviceCutTest, WriteZeroes) {
+TEST_P(EngineCutTest, WriteZeroes) {
   config.write_zeroes_may_unmap = true;
   send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{0, 1, 0}, {2, 1, 1}})), 0, GetParam());
   const auto outcome = serve();
@@ -135,7 +135,7 @@ TEST_P(DeviceCutTest, WriteZeroes) {
               ElementsAre(Record{Call::kZero, 0, 512}, Record{Call::kZeroUnmap, 1024, 512}));
 }
 
-TEST_P(DeviceCutTest, SecureErase) {
+TEST_P(EngineCutTest, SecureErase) {
   send(joined(header(VIRTIO_BLK_T_SECURE_ERASE), segments({{9, 10, 0}})), 0, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
@@ -143,7 +143,7 @@ TEST_P(DeviceCutTest, SecureErase) {
   EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kErase, 9 * 512, 5120}));
 }
 
-TEST_P(DeviceCutTest, UnsupportedTypeWithoutData) {
+TEST_P(EngineCutTest, UnsupportedTypeWithoutData) {
   send(header(99), 0, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.type, 99u);
@@ -153,7 +153,7 @@ TEST_P(DeviceCutTest, UnsupportedTypeWithoutData) {
   EXPECT_EQ(room(), with_status({}, VIRTIO_BLK_S_UNSUPP));
 }
 
-TEST_P(DeviceCutTest, RefusedRequestWritesItsStatusAlone) {
+TEST_P(EngineCutTest, RefusedRequestWritesItsStatusAlone) {
   send(header(VIRTIO_BLK_T_IN, 64), 512, GetParam());
   const auto outcome = serve();
   EXPECT_EQ(outcome.status, VIRTIO_BLK_S_IOERR);
@@ -163,19 +163,19 @@ TEST_P(DeviceCutTest, RefusedRequestWritesItsStatusAlone) {
   EXPECT_THAT(storage.calls(), IsEmpty());
 }
 
-TEST_P(DeviceCutTest, EveryByteIsFetchedOnce) {
+TEST_P(EngineCutTest, EveryByteIsFetchedOnce) {
   send(joined(header(VIRTIO_BLK_T_OUT, 1), pattern(512)), 0, GetParam());
-  auto device = Device::create(config, storage);
-  auto popped = queue.pop();
+  auto engine = make_engine();
+  auto chain = queue.pop().value().value();
   memory.clear_log();
   storage.limit_transfers(100);
-  ASSERT_TRUE(device->serve(std::move(**popped)));
+  engine.take(std::move(chain), [](const Outcome&) {});
   std::uint64_t fetched = 0;
   for (const auto& fetch : memory.fetches()) fetched += fetch.length;
   EXPECT_EQ(fetched, 16u + 512u);
 }
 
-TEST_P(DeviceCutTest, SegmentsAreFetchedOnce) {
+TEST_P(EngineCutTest, SegmentsAreFetchedOnce) {
   send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{1, 1, 0}, {2, 2, 0}})), 0, GetParam());
   for (std::uint64_t i = 0; i < 100; ++i)
     memory.add_race({GuestAddress(kReadable.raw() + i), 2, std::byte{0xff}});
@@ -184,7 +184,7 @@ TEST_P(DeviceCutTest, SegmentsAreFetchedOnce) {
               ElementsAre(Record{Call::kDiscard, 512, 512}, Record{Call::kDiscard, 1024, 1024}));
 }
 
-TEST_P(DeviceCutTest, ShortReadsGoOn) {
+TEST_P(EngineCutTest, ShortReadsGoOn) {
   storage.limit_transfers(100);
   send(header(VIRTIO_BLK_T_IN, 7), 1024, GetParam());
   const auto outcome = serve();
@@ -194,7 +194,7 @@ TEST_P(DeviceCutTest, ShortReadsGoOn) {
   EXPECT_EQ(storage.calls().size(), 11u);
 }
 
-TEST_P(DeviceCutTest, ShortWritesGoOn) {
+TEST_P(EngineCutTest, ShortWritesGoOn) {
   storage.limit_transfers(1);
   send(joined(header(VIRTIO_BLK_T_OUT, 7), pattern(512)), 0, GetParam());
   const auto outcome = serve();
@@ -204,7 +204,7 @@ TEST_P(DeviceCutTest, ShortWritesGoOn) {
   EXPECT_EQ(storage.calls().size(), 512u);
 }
 
-TEST_P(DeviceCutTest, FailedReadIsFilledWithZeroes) {
+TEST_P(EngineCutTest, FailedReadIsFilledWithZeroes) {
   storage.limit_transfers(100);
   storage.fail_after(3, io_error(SystemError::kRead));
   send(header(VIRTIO_BLK_T_IN, 7), 1024, GetParam());
@@ -220,7 +220,7 @@ TEST_P(DeviceCutTest, FailedReadIsFilledWithZeroes) {
 
 // Failures.
 
-TEST_F(DeviceTest, ReadWhereTheStorageEnds) {
+TEST_F(EngineTest, ReadWhereTheStorageEnds) {
   storage.end_at(7 * 512 + 700);
   send(header(VIRTIO_BLK_T_IN, 7), 1024);
   const auto outcome = serve();
@@ -232,7 +232,7 @@ TEST_F(DeviceTest, ReadWhereTheStorageEnds) {
   EXPECT_EQ(room(), with_status(expected, VIRTIO_BLK_S_IOERR));
 }
 
-TEST_F(DeviceTest, WriteWhereTheStorageEnds) {
+TEST_F(EngineTest, WriteWhereTheStorageEnds) {
   storage.end_at(7 * 512);
   send(joined(header(VIRTIO_BLK_T_OUT, 6), pattern(1024)), 0);
   const auto outcome = serve();
@@ -242,7 +242,7 @@ TEST_F(DeviceTest, WriteWhereTheStorageEnds) {
   EXPECT_EQ(outcome.used, 1u);
 }
 
-TEST_F(DeviceTest, FullDisk) {
+TEST_F(EngineTest, FullDisk) {
   storage.fail_after(0, Error(SystemError::kWrite, ENOSPC));
   send(joined(header(VIRTIO_BLK_T_OUT), pattern(512)), 0);
   const auto outcome = serve();
@@ -252,7 +252,7 @@ TEST_F(DeviceTest, FullDisk) {
   EXPECT_EQ(room(), with_status({}, VIRTIO_BLK_S_IOERR));
 }
 
-TEST_F(DeviceTest, FailedFlush) {
+TEST_F(EngineTest, FailedFlush) {
   storage.fail_after(0, io_error(SystemError::kSync));
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   const auto outcome = serve();
@@ -260,7 +260,7 @@ TEST_F(DeviceTest, FailedFlush) {
   EXPECT_EQ(outcome.error, io_error(SystemError::kSync));
 }
 
-TEST_F(DeviceTest, SecondSegmentFails) {
+TEST_F(EngineTest, SecondSegmentFails) {
   storage.fail_after(1, io_error(SystemError::kAllocate));
   send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{0, 1, 0}, {1, 2, 0}, {3, 3, 0}})), 0);
   const auto outcome = serve();
@@ -270,7 +270,7 @@ TEST_F(DeviceTest, SecondSegmentFails) {
   EXPECT_EQ(storage.calls().size(), 2u);
 }
 
-TEST_F(DeviceTest, NothingIsDoneWhenTheSecondSegmentIsBad) {
+TEST_F(EngineTest, NothingIsDoneWhenTheSecondSegmentIsBad) {
   const auto before = sectors(0, 64);
   send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{0, 1, 0}, {63, 2, 0}})), 0);
   const auto outcome = serve();
@@ -280,7 +280,7 @@ TEST_F(DeviceTest, NothingIsDoneWhenTheSecondSegmentIsBad) {
   EXPECT_EQ(sectors(0, 64), before);
 }
 
-TEST_F(DeviceTest, NothingIsDoneWhenTheSegmentsSumToMoreThanTheDisk) {
+TEST_F(EngineTest, NothingIsDoneWhenTheSegmentsSumToMoreThanTheDisk) {
   config.secure_erase = {.max_sectors = 64, .max_segments = 2};
   send(joined(header(VIRTIO_BLK_T_SECURE_ERASE), segments({{0, 64, 0}, {0, 64, 0}})), 0);
   const auto outcome = serve();
@@ -290,7 +290,7 @@ TEST_F(DeviceTest, NothingIsDoneWhenTheSegmentsSumToMoreThanTheDisk) {
   EXPECT_THAT(storage.calls(), IsEmpty());
 }
 
-TEST_F(DeviceTest, UnknownSegmentFlag) {
+TEST_F(EngineTest, UnknownSegmentFlag) {
   send(joined(header(VIRTIO_BLK_T_DISCARD), segments({{0, 1, 1}})), 0);
   const auto outcome = serve();
   EXPECT_EQ(outcome.status, VIRTIO_BLK_S_UNSUPP);
@@ -298,13 +298,13 @@ TEST_F(DeviceTest, UnknownSegmentFlag) {
   EXPECT_EQ(outcome.used, 1u);
 }
 
-TEST_F(DeviceTest, UnmapIsIgnoredWhereTheDeviceMayNot) {
+TEST_F(EngineTest, UnmapIsIgnoredWhereTheDeviceMayNot) {
   send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES), segments({{2, 1, 1}})), 0);
   EXPECT_EQ(serve().status, VIRTIO_BLK_S_OK);
   EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kZero, 1024, 512}));
 }
 
-TEST_F(DeviceTest, ReadOnlyDeviceIsNotWritten) {
+TEST_F(EngineTest, ReadOnlyDeviceIsNotWritten) {
   config.read_only = true;
   const auto before = sectors(0, 64);
   send(joined(header(VIRTIO_BLK_T_OUT), pattern(512)), 0);
@@ -315,7 +315,7 @@ TEST_F(DeviceTest, ReadOnlyDeviceIsNotWritten) {
 
 // Write-through.
 
-class WriteThroughTest : public DeviceTest {
+class WriteThroughTest : public EngineTest {
  protected:
   WriteThroughTest() { config.features &= ~(std::uint64_t{1} << VIRTIO_BLK_F_FLUSH); }
 };
@@ -351,7 +351,7 @@ TEST_F(WriteThroughTest, ReadsAreNotFlushed) {
 
 // Addresses outside guest memory.
 
-class BadAddressTest : public DeviceTest {
+class BadAddressTest : public EngineTest {
  protected:
   /// A request whose status byte lies alone at kWritable.
   Outcome serve_buffers(const Bytes& request, std::vector<BufferSpec> buffers) {
@@ -440,7 +440,7 @@ TEST_F(BadAddressTest, HeaderWithWritableData) {
   EXPECT_EQ(status(), VIRTIO_BLK_S_IOERR);
 }
 
-TEST_F(DeviceTest, NothingIsExecutedWithoutAPlaceForTheStatus) {
+TEST_F(EngineTest, NothingIsExecutedWithoutAPlaceForTheStatus) {
   put(kReadable, header(VIRTIO_BLK_T_OUT));
   send_buffers({{kReadable, 16 + 512, false}, {kNowhere, 1, true}});
   const auto outcome = serve();
@@ -450,7 +450,7 @@ TEST_F(DeviceTest, NothingIsExecutedWithoutAPlaceForTheStatus) {
   EXPECT_THAT(storage.calls(), IsEmpty());
 }
 
-TEST_F(DeviceTest, MalformedChainIsReturned) {
+TEST_F(EngineTest, MalformedChainIsReturned) {
   send_buffers({{kWritable, 1, true}, {kReadable, 16, false}});
   const auto outcome = serve();
   EXPECT_EQ(outcome.error, ChainError::kReadableAfterWritable);
@@ -458,7 +458,7 @@ TEST_F(DeviceTest, MalformedChainIsReturned) {
 }
 
 // 2^32 writable bytes: the largest chain there is, too long for a 32-bit used length.
-TEST_F(DeviceTest, LargestChain) {
+TEST_F(EngineTest, LargestChain) {
   send_buffers(
       {{kWritable, 0x80000000, true}, {kWritable, 0x7fffffff, true}, {kWritable, 1, true}});
   const auto outcome = serve();
@@ -467,7 +467,7 @@ TEST_F(DeviceTest, LargestChain) {
   EXPECT_EQ(byte_at(kWritable), VIRTIO_BLK_S_IOERR);
 }
 
-TEST_F(DeviceTest, MoreBuffersThanOneSystemCallTakes) {
+TEST_F(EngineTest, MoreBuffersThanOneSystemCallTakes) {
   testing::Driver<testing::WatchedMemory::GuestView> many(guest,
                                                           testing::QueueLayout::at(kRings, 2048));
   ASSERT_TRUE(queue.activate(memory, many.layout().config(), {}));
@@ -477,36 +477,35 @@ TEST_F(DeviceTest, MoreBuffersThanOneSystemCallTakes) {
   for (std::uint64_t i = 0; i < 768; ++i) buffers.push_back({GuestAddress(0x1ffff), 2, true});
   buffers.push_back({GuestAddress(0x2f000), 1, true});
   many.add_chain(buffers);
-  auto device = Device::create(config, storage);
-  auto popped = queue.pop();
 
-  const auto outcome = device->serve(std::move(**popped));
+  const auto outcome = serve_on(storage);
 
-  EXPECT_EQ(outcome->status, VIRTIO_BLK_S_OK);
-  EXPECT_EQ(outcome->used, 1537u);
+  EXPECT_EQ(outcome.status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(outcome.used, 1537u);
   EXPECT_THAT(storage.calls(), ElementsAre(Record{Call::kRead, 3 * 512, IOV_MAX},
                                            Record{Call::kRead, 3 * 512 + IOV_MAX, 1536 - IOV_MAX}));
   EXPECT_EQ(byte_at(GuestAddress(0x20000)), std::to_integer<int>(storage.bytes()[3 * 512 + 1535]));
 }
 
 // A request that a reset had taken back was executed before that was noticed.
-TEST_F(DeviceTest, NothingIsDoneForAChainThatAResetTookBack) {
-  auto device = Device::create(config, storage);
+TEST_F(EngineTest, NothingIsDoneForAChainThatAResetTookBack) {
+  auto engine = make_engine();
   for (const auto& [request, answer] :
        {std::pair(header(VIRTIO_BLK_T_FLUSH), 0u), std::pair(header(VIRTIO_BLK_T_IN), 512u),
         std::pair(joined(header(VIRTIO_BLK_T_OUT), pattern(512)), 0u), std::pair(header(99), 0u)}) {
     ASSERT_TRUE(queue.activate(memory, driver.layout().config(), {}));
     driver.set_available_index(0);
     send(request, answer);
-    auto popped = queue.pop();
-    ASSERT_TRUE(popped && *popped);
+    auto chain = queue.pop().value().value();
     queue.reset();
     memory.clear_log();
+    std::optional<Outcome> outcome;
 
-    const auto outcome = device->serve(std::move(**popped));
+    engine.take(std::move(chain), [&](const Outcome& o) { outcome = o; });
 
-    ASSERT_FALSE(outcome);
-    EXPECT_EQ(outcome.error(), QueueError::kStaleChain);
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(outcome->error, QueueError::kStaleChain);
+    EXPECT_EQ(outcome->status, std::nullopt);
     EXPECT_THAT(storage.calls(), IsEmpty());
     EXPECT_TRUE(memory.fetches().empty());
     EXPECT_TRUE(memory.writes().empty());
@@ -515,15 +514,15 @@ TEST_F(DeviceTest, NothingIsDoneForAChainThatAResetTookBack) {
 
 // The device loop.
 
-TEST_F(DeviceTest, ProcessServesAllThatIsThere) {
+TEST_F(EngineTest, ServesAllThatIsThere) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   send(header(99), 0);
   send_buffers({{kReadable, 16, false}});
-  auto device = Device::create(config, storage);
+  auto engine = make_engine();
   std::vector<std::optional<std::uint8_t>> statuses;
 
-  const auto turn = device->process(
-      queue, 4, [&](const Outcome& outcome) { statuses.push_back(outcome.status); });
+  const auto turn =
+      engine.serve(queue, 4, [&](const Outcome& outcome) { statuses.push_back(outcome.status); });
 
   ASSERT_TRUE(turn);
   EXPECT_TRUE(turn->notify);
@@ -532,20 +531,20 @@ TEST_F(DeviceTest, ProcessServesAllThatIsThere) {
   EXPECT_THAT(statuses, ElementsAre(VIRTIO_BLK_S_UNSUPP, VIRTIO_BLK_S_UNSUPP, std::nullopt));
 }
 
-TEST_F(DeviceTest, ProcessAsksForKicksAgain) {
-  auto device = Device::create(config, storage);
-  const auto turn = device->process(queue);
+TEST_F(EngineTest, AsksServeForKicksAgain) {
+  auto engine = make_engine();
+  const auto turn = engine.serve(queue);
   ASSERT_TRUE(turn);
   EXPECT_FALSE(turn->notify);
   EXPECT_FALSE(turn->more);
   EXPECT_EQ(driver.used_flags(), 0u);
 }
 
-TEST_F(DeviceTest, ProcessSeesWhatComesWhileItServes) {
+TEST_F(EngineTest, ServeSeesWhatComesWhileItServes) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
-  auto device = Device::create(config, storage);
+  auto engine = make_engine();
   unsigned served = 0;
-  const auto turn = device->process(queue, 3, [&](const Outcome&) {
+  const auto turn = engine.serve(queue, 3, [&](const Outcome&) {
     EXPECT_EQ(driver.used_flags(), VIRTQ_USED_F_NO_NOTIFY);
     if (++served == 1) send(header(VIRTIO_BLK_T_FLUSH), 0);
   });
@@ -554,11 +553,11 @@ TEST_F(DeviceTest, ProcessSeesWhatComesWhileItServes) {
 }
 
 // A driver that makes a request available as soon as it has one back kept the device for ever.
-TEST_F(DeviceTest, ProcessEndsThoughTheDriverGoesOn) {
+TEST_F(EngineTest, ServeEndsThoughTheDriverGoesOn) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
-  auto device = Device::create(config, storage);
+  auto engine = make_engine();
   unsigned served = 0;
-  const auto turn = device->process(queue, 10, [&](const Outcome&) {
+  const auto turn = engine.serve(queue, 10, [&](const Outcome&) {
     if (++served < 1000) send(header(VIRTIO_BLK_T_FLUSH), 0);
   });
   ASSERT_TRUE(turn);
@@ -567,13 +566,13 @@ TEST_F(DeviceTest, ProcessEndsThoughTheDriverGoesOn) {
   EXPECT_TRUE(turn->notify);
 }
 
-TEST_F(DeviceTest, ProcessServesAFullQueue) {
+TEST_F(EngineTest, ServesAFullQueue) {
   const auto layout = testing::QueueLayout::at(kRings, 8);
   testing::Driver<testing::WatchedMemory::GuestView> few(guest, layout);
   ASSERT_TRUE(queue.activate(memory, layout.config(), {}));
   for (int i = 0; i < 8; ++i) few.add_chain({{kWritable, 1, true}});
-  auto device = Device::create(config, storage);
-  const auto turn = device->process(queue);
+  auto engine = make_engine();
+  const auto turn = engine.serve(queue);
   ASSERT_TRUE(turn);
   EXPECT_FALSE(turn->more);
   EXPECT_EQ(few.used_index(), 8u);
@@ -581,54 +580,306 @@ TEST_F(DeviceTest, ProcessServesAFullQueue) {
 
 // The second request becomes available after the queue was seen empty and before kicks are on: the
 // third fetch of the available index is the one that sees it.
-TEST_F(DeviceTest, ProcessLooksAgainOnceKicksAreOn) {
+TEST_F(EngineTest, ServeLooksAgainOnceKicksAreOn) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   driver.set_available_index(1);
   const auto index = driver.layout().available_ring.raw() + kAvailIdxOffset;
   memory.add_race({GuestAddress(index), 3, std::byte{2}});
-  auto device = Device::create(config, storage);
-  ASSERT_TRUE(device->process(queue));
+  auto engine = make_engine();
+  ASSERT_TRUE(engine.serve(queue));
   EXPECT_EQ(driver.used_index(), 2u);
 }
 
-TEST_F(DeviceTest, ProcessReportsABrokenQueue) {
+TEST_F(EngineTest, ServeReportsABrokenQueue) {
   send(header(VIRTIO_BLK_T_FLUSH), 0);
   driver.publish(5000);
-  auto device = Device::create(config, storage);
-  const auto turn = device->process(queue);
+  auto engine = make_engine();
+  const auto turn = engine.serve(queue);
   ASSERT_FALSE(turn);
   EXPECT_EQ(turn.error(), Error(QueueError::kHeadIndex, 5000, 1024));
   EXPECT_EQ(driver.used_index(), 1u);
 }
 
-TEST_F(DeviceTest, ServesASharedQueue) {
-  SharedQueue<testing::WatchedMemory> shared;
+TEST_F(EngineTest, ServesASharedQueue) {
+  using Shared = SharedQueue<testing::WatchedMemory>;
+  Shared shared;
   ASSERT_TRUE(shared.activate(memory, driver.layout().config(), {}));
   send(header(VIRTIO_BLK_T_IN, 1), 512);
-  auto device = Device::create(config, storage);
-  ASSERT_TRUE(device->process(shared));
+  auto engine = Engine<Shared>::create(config, immediate).value();
+  ASSERT_TRUE(engine.serve(shared));
   EXPECT_EQ(room(), with_status(sectors(1, 1), VIRTIO_BLK_S_OK));
+}
+
+// Several requests in flight.
+
+class InFlightTest : public EngineTest {
+ protected:
+  InFlightTest() { EXPECT_TRUE(queue.activate(memory, few.layout().config(), {})); }
+
+  /// A request with its own buffers, so that they do not disturb each other: `data` bytes at
+  /// data_of(i), of the last eight, the status right behind them.
+  void ask(std::uint32_t type, std::uint64_t sector, std::uint32_t data = 0) {
+    const auto at = GuestAddress(kWritable.raw() + 0x800 * (asked_ % 8));
+    const GuestAddress header_at(kReadable.raw() + 64 * (asked_++ % 8));
+    put(header_at, header(type, sector));
+    std::vector<BufferSpec> buffers{{header_at, 16, false}};
+    const bool to_disk = type == VIRTIO_BLK_T_OUT;
+    if (data != 0) buffers.push_back({at, data, !to_disk});
+    put(at, to_disk ? pattern(data, 7) : Bytes(data, std::byte{0xee}));
+    put(GuestAddress(at.raw() + data), Bytes(1, std::byte{0xee}));
+    buffers.push_back({GuestAddress(at.raw() + data), 1, true});
+    few.add_chain(buffers);
+  }
+  Bytes data_of(std::uint64_t request, std::size_t length) {
+    Bytes bytes(length);
+    EXPECT_TRUE(read_bytes(guest, GuestAddress(kWritable.raw() + 0x800 * request), bytes));
+    return bytes;
+  }
+  void serve_all() {
+    const auto turn = engine.serve(queue, 100, observe);
+    ASSERT_TRUE(turn);
+    more = turn->more;
+  }
+  void finish(std::size_t index) {
+    deferred.finish(index);
+    ASSERT_TRUE(engine.reap(observe));
+  }
+
+  testing::Driver<testing::WatchedMemory::GuestView> few{guest,
+                                                         testing::QueueLayout::at(kRings, 16)};
+  DeferredBackend deferred{storage, 4};
+  Engine<Queue> engine = Engine<Queue>::create(config, deferred).value();
+  std::vector<Outcome> outcomes;
+  std::function<void(const Outcome&)> observe = [this](const Outcome& outcome) {
+    outcomes.push_back(outcome);
+  };
+  bool more = false;
+
+ private:
+  std::uint64_t asked_ = 0;
+};
+
+TEST_F(InFlightTest, AreAnsweredAsTheStorageIsDone) {
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  ask(VIRTIO_BLK_T_OUT, 2, 512);
+  ask(VIRTIO_BLK_T_IN, 3, 1024);
+  serve_all();
+  EXPECT_EQ(engine.in_flight(), 3u);
+  EXPECT_EQ(queue.in_flight(), 3u);
+  EXPECT_TRUE(deferred.dispatched());
+  EXPECT_FALSE(few.take_used());
+
+  finish(2);
+
+  EXPECT_EQ(few.take_used()->len, 1025u);
+  EXPECT_FALSE(few.take_used());
+  EXPECT_EQ(data_of(2, 1025), with_status(sectors(3, 2), VIRTIO_BLK_S_OK));
+  EXPECT_EQ(data_of(0, 513), Bytes(513, std::byte{0xee}));
+  finish(0);
+  finish(0);
+  EXPECT_EQ(data_of(0, 513), with_status(sectors(1, 1), VIRTIO_BLK_S_OK));
+  EXPECT_EQ(sectors(2, 1), pattern(512, 7));
+  EXPECT_EQ(engine.in_flight(), 0u);
+  EXPECT_EQ(queue.in_flight(), 0u);
+}
+
+TEST_F(InFlightTest, StatusComesAfterTheData) {
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  serve_all();
+  deferred.finish(0);
+  EXPECT_EQ(data_of(0, 513), with_status(sectors(1, 1), 0xee));
+  EXPECT_FALSE(few.take_used());
+  ASSERT_TRUE(engine.reap(observe));
+  EXPECT_EQ(data_of(0, 513).back(), std::byte{VIRTIO_BLK_S_OK});
+}
+
+TEST_F(InFlightTest, NoMoreThanTheStorageTakes) {
+  for (int i = 0; i < 6; ++i) ask(VIRTIO_BLK_T_FLUSH, 0);
+  serve_all();
+  EXPECT_EQ(deferred.pending().size(), 4u);
+  EXPECT_EQ(engine.room(), 0u);
+  EXPECT_TRUE(more);
+  serve_all();
+  EXPECT_EQ(deferred.pending().size(), 4u);
+  finish(3);
+  EXPECT_EQ(engine.room(), 1u);
+  serve_all();
+  EXPECT_EQ(deferred.pending().size(), 4u);
+  EXPECT_TRUE(more);
+  for (int i = 0; i < 4; ++i) finish(0);
+  serve_all();
+  EXPECT_FALSE(more);
+  finish(0);
+  EXPECT_EQ(outcomes.size(), 6u);
+}
+
+TEST_F(InFlightTest, NoMoreThanTheEngineTakes) {
+  DeferredBackend wide(storage, 10000);
+  auto greedy = Engine<Queue>::create(config, wide).value();
+  EXPECT_EQ(greedy.room(), kMaxInFlight);
+}
+
+TEST_F(InFlightTest, ShortTransfersGoOnWhileOthersAreServed) {
+  storage.limit_transfers(300);
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  ask(VIRTIO_BLK_T_OUT, 2, 512);
+  serve_all();
+  finish(0);
+  finish(0);
+  EXPECT_TRUE(outcomes.empty());
+  EXPECT_TRUE(deferred.dispatched());
+  EXPECT_EQ(deferred.pending().at(0).offset, 512u + 300);
+  EXPECT_EQ(deferred.pending().at(1).offset, 1024u + 300);
+  finish(1);
+  finish(0);
+  EXPECT_EQ(data_of(0, 512), sectors(1, 1));
+  EXPECT_EQ(sectors(2, 1), pattern(512, 7));
+}
+
+TEST_F(InFlightTest, FailureOfOneIsNotTheOthers) {
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  ask(VIRTIO_BLK_T_IN, 2, 512);
+  serve_all();
+  storage.fail_after(1, io_error(SystemError::kRead));
+  finish(1);
+  finish(0);
+  EXPECT_EQ(data_of(1, 513), with_status(sectors(2, 1), VIRTIO_BLK_S_OK));
+  EXPECT_EQ(data_of(0, 513), with_status(Bytes(512), VIRTIO_BLK_S_IOERR));
+}
+
+TEST_F(InFlightTest, WriteThroughFlushesOnceTheDataAreThere) {
+  config.features &= ~(std::uint64_t{1} << VIRTIO_BLK_F_FLUSH);
+  auto through = Engine<Queue>::create(config, deferred).value();
+  ask(VIRTIO_BLK_T_OUT, 2, 512);
+  ASSERT_TRUE(through.serve(queue, 2, observe));
+  EXPECT_EQ(deferred.pending().size(), 1u);
+  deferred.finish(0);
+  ASSERT_TRUE(through.reap(observe));
+  EXPECT_TRUE(outcomes.empty());
+  EXPECT_EQ(deferred.pending().at(0).kind, Operation::Kind::kFlush);
+  deferred.finish(0);
+  ASSERT_TRUE(through.reap(observe));
+  EXPECT_EQ(outcomes.size(), 1u);
+}
+
+TEST_F(InFlightTest, CacheModeCountsWhenTheDataAreThere) {
+  config.features |= 1u << VIRTIO_BLK_F_CONFIG_WCE;
+  auto switched = Engine<Queue>::create(config, deferred).value();
+  for (int i = 0; i < 3; ++i) ask(VIRTIO_BLK_T_OUT, 2, 512);
+  ASSERT_TRUE(switched.serve(queue, 4, observe));
+  std::vector<std::ptrdiff_t> flushes;
+  for (const bool write_back : {false, true, false}) {
+    switched.set_write_back(write_back);
+    deferred.finish(0);
+    ASSERT_TRUE(switched.reap(observe));
+    flushes.push_back(
+        std::ranges::count(deferred.pending(), Operation::Kind::kFlush, &Operation::kind));
+  }
+  EXPECT_THAT(flushes, ElementsAre(1, 1, 2));
+}
+
+TEST_F(InFlightTest, CacheModeMeansNothingWhenItWasNotNegotiated) {
+  engine.set_write_back(false);
+  ask(VIRTIO_BLK_T_OUT, 2, 512);
+  serve_all();
+  finish(0);
+  EXPECT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(engine.in_flight(), 0u);
+}
+
+TEST_F(InFlightTest, DrainEndsEverything) {
+  storage.limit_transfers(100);
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  ask(VIRTIO_BLK_T_OUT, 2, 512);
+  ask(VIRTIO_BLK_T_FLUSH, 0);
+  serve_all();
+
+  engine.drain(observe);
+
+  EXPECT_EQ(engine.in_flight(), 0u);
+  EXPECT_EQ(outcomes.size(), 3u);
+  EXPECT_EQ(few.used_index(), 3u);
+  EXPECT_TRUE(queue.save());
+  EXPECT_EQ(data_of(0, 512), sectors(1, 1));
+}
+
+TEST_F(InFlightTest, DestructionEndsEverything) {
+  {
+    auto brief = Engine<Queue>::create(config, deferred).value();
+    ask(VIRTIO_BLK_T_IN, 1, 512);
+    ASSERT_TRUE(brief.serve(queue, 2, observe));
+  }
+  EXPECT_TRUE(deferred.pending().empty());
+  EXPECT_EQ(few.used_index(), 1u);
+}
+
+TEST_F(InFlightTest, ChainThatAResetTookBackIsNotAnswered) {
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  serve_all();
+  queue.reset();
+  deferred.finish(0);
+  memory.clear_log();
+  ASSERT_TRUE(engine.reap(observe));
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(outcomes.front().error, QueueError::kStaleChain);
+  EXPECT_EQ(outcomes.front().status, std::nullopt);
+  EXPECT_TRUE(memory.writes().empty());
+  EXPECT_EQ(few.used_index(), 0u);
+  EXPECT_EQ(engine.in_flight(), 0u);
+}
+
+TEST_F(InFlightTest, StorageThatTakesNothingMore) {
+  const Error gone(SystemError::kSubmit, EAGAIN);
+  deferred.fail_dispatch(gone);
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  const auto turn = engine.serve(queue, 2, observe);
+  ASSERT_FALSE(turn);
+  EXPECT_EQ(turn.error(), gone);
+  EXPECT_EQ(engine.reap(observe).error(), gone);
+  engine.drain(observe);
+  EXPECT_EQ(outcomes.size(), 1u);
+}
+
+TEST_F(InFlightTest, BrokenQueueKeepsWhatIsInFlight) {
+  ask(VIRTIO_BLK_T_IN, 1, 512);
+  few.publish(77);
+  const auto turn = engine.serve(queue, 10, observe);
+  EXPECT_EQ(turn.error(), QueueError::kHeadIndex);
+  EXPECT_TRUE(deferred.dispatched());
+  finish(0);
+  EXPECT_EQ(few.take_used()->len, 513u);
+}
+
+TEST_F(InFlightTest, SlotsAreUsedAgain) {
+  for (int round = 0; round < 20; ++round) {
+    storage.limit_transfers(round % 2 == 0 ? 100 : SIZE_MAX);
+    ask(VIRTIO_BLK_T_FLUSH, 0);
+    ask(VIRTIO_BLK_T_IN, 3, 512);
+    serve_all();
+    while (!deferred.pending().empty()) finish(deferred.pending().size() - 1);
+    EXPECT_EQ(few.used_index(), 2u * (static_cast<unsigned>(round) + 1));
+  }
 }
 
 // Creation.
 
-TEST_F(DeviceTest, BackendTooSmall) {
+TEST_F(EngineTest, BackendTooSmall) {
   config.capacity = 65;
-  EXPECT_EQ(Device::create(config, storage).error(),
+  EXPECT_EQ(Engine<Queue>::create(config, immediate).error(),
             Error(BlockConfigError::kBackendTooSmall, 64 * 512, 65 * 512));
 }
 
-TEST_F(DeviceTest, BackendReadOnly) {
+TEST_F(EngineTest, BackendReadOnly) {
   storage.set_read_only();
-  EXPECT_EQ(Device::create(config, storage).error(), BlockConfigError::kBackendReadOnly);
+  EXPECT_EQ(Engine<Queue>::create(config, immediate).error(), BlockConfigError::kBackendReadOnly);
   config.read_only = true;
-  EXPECT_TRUE(Device::create(config, storage));
+  EXPECT_TRUE(Engine<Queue>::create(config, immediate));
 }
 
-TEST_F(DeviceTest, BadConfiguration) {
+TEST_F(EngineTest, BadConfiguration) {
   config.capacity = kMaxCapacity + 1;
-  EXPECT_EQ(Device::create(config, storage).error(),
+  EXPECT_EQ(Engine<Queue>::create(config, immediate).error(),
             Error(BlockConfigError::kCapacity, kMaxCapacity + 1, kMaxCapacity));
 }
 
