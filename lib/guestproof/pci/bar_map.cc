@@ -1,0 +1,78 @@
+#include "guestproof/pci/bar_map.h"
+
+#include <algorithm>
+
+#include "guestproof/base/checked.h"
+
+namespace guestproof::pci {
+namespace {
+
+constexpr std::uint64_t kPorts = 0x10000;
+
+bool whole_in(const AddressWindow& window, const BarRange& range) {
+  return range.base >= window.base &&
+         range_within(range.base - window.base, range.size, window.size);
+}
+
+bool overlap(const AddressWindow& a, const AddressWindow& b) {
+  return a.size != 0 && b.size != 0 && a.base <= b.base + (b.size - 1) &&
+         b.base <= a.base + (a.size - 1);
+}
+
+/// The first place whose base is above the address.
+template <class Places>
+auto behind(Places& places, std::uint64_t address) {
+  return std::ranges::upper_bound(places, address, {},
+                                  [](const auto& place) { return place.range.base; });
+}
+
+}  // namespace
+
+Result<BarMap> BarMap::create(const BarWindows& windows) {
+  for (const auto& window : windows.memory)
+    if (window.size != 0 && !checked_add(window.base, window.size - 1))
+      return fail(PciBuildError::kAddressWindow, window.base, UINT64_MAX);
+  if (!range_within(windows.io.base, windows.io.size, kPorts))
+    return fail(PciBuildError::kAddressWindow, windows.io.base, kPorts);
+  if (overlap(windows.memory[0], windows.memory[1]))
+    return fail(PciBuildError::kAddressWindow, windows.memory[0].base, windows.memory[1].base);
+  return BarMap(windows);
+}
+
+void BarMap::reserve(std::size_t bars) {
+  for (auto& places : places_) places.reserve(bars);
+}
+
+void BarMap::clear() {
+  for (auto& places : places_) places.clear();
+}
+
+bool BarMap::in_a_window(const BarRange& range) const {
+  if (range.io) return whole_in(windows_.io, range);
+  return std::ranges::any_of(windows_.memory,
+                             [&](const auto& window) { return whole_in(window, range); });
+}
+
+Result<void> BarMap::check(const BarRange& range) const {
+  if (!in_a_window(range)) return fail(PciError::kBarOutside, range.base, range.size);
+  const auto& all = places(range.io);
+  const auto next = behind(all, range.last());  // the one before it starts at or before our last
+  if (next == all.begin() || std::prev(next)->range.last() < range.base) return {};
+  return fail(PciError::kBarOverlap, range.base, std::prev(next)->range.base);
+}
+
+Result<void> BarMap::place(const Place& place) {
+  if (const auto ok = check(place.range); !ok) return ok;
+  auto& all = places_[place.range.io ? 1 : 0];
+  all.insert(behind(all, place.range.base), place);
+  return {};
+}
+
+const BarMap::Place* BarMap::find(bool io, std::uint64_t address) const {
+  const auto& all = places(io);
+  const auto next = behind(all, address);
+  if (next == all.begin() || std::prev(next)->range.last() < address) return nullptr;
+  return &*std::prev(next);
+}
+
+}  // namespace guestproof::pci

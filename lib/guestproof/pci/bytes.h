@@ -1,0 +1,30 @@
+// The bytes of an access as a number, and back: little-endian, as all of PCI is.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace guestproof::pci {
+
+/// REQUIRES: at most 8 bytes.
+[[nodiscard]] constexpr std::uint64_t load(std::span<const std::byte> data) {
+  std::uint64_t number = 0;
+  for (std::size_t i = data.size(); i-- > 0;)
+    number = number << 8 | std::to_integer<std::uint64_t>(data[i]);
+  return number;
+}
+
+/// The number's low bytes.
+constexpr void store(std::span<std::byte> data, std::uint64_t number) {
+  for (auto& byte : data) {
+    byte = static_cast<std::byte>(number & 0xff);
+    number >>= 8;
+  }
+}
+
+/// What a read gets that nobody answers: all ones (PCI 3.0 §3.2.2.3.4, a master abort).
+inline void answer_nothing(std::span<std::byte> data) { std::ranges::fill(data, std::byte{0xff}); }
+
+}  // namespace guestproof::pci
