@@ -6,7 +6,8 @@ include(CMakePackageConfigHelpers)
 
 set(GUESTPROOF_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/guestproof)
 
-# guestproof_install_library(guestproof_virtio_queue): called by guestproof_library().
+# guestproof_install_library(guestproof_virtio_queue ...): called by guestproof_library(), with the libraries of the
+# system that the target needs.
 function(guestproof_install_library target)
   set(set guestproof)
   if(target MATCHES "^guestproof_testing")
@@ -16,8 +17,10 @@ function(guestproof_install_library target)
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${set}
     FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT ${set})
   # A linker wants users before what they use: the libraries come in the reverse order of their declaration.
+  list(TRANSFORM ARGN PREPEND -l)
+  string(JOIN " " options -l${target} ${ARGN})
   get_property(libs GLOBAL PROPERTY GUESTPROOF_PKGCONFIG_${set})
-  set_property(GLOBAL PROPERTY GUESTPROOF_PKGCONFIG_${set} "-l${target} ${libs}")
+  set_property(GLOBAL PROPERTY GUESTPROOF_PKGCONFIG_${set} "${options} ${libs}")
 endfunction()
 
 # guestproof_install_package(): once, after all libraries.

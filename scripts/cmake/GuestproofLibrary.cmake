@@ -1,8 +1,9 @@
 # guestproof_library(virtio/queue SOURCES config.cc ... DEPENDS memory ...)
 # declares the target guestproof_virtio_queue (alias guestproof::virtio_queue) for
-# lib/guestproof/virtio/queue, and installs it. UNGUIDED: a fuzzing engine takes no hints from its code.
+# lib/guestproof/virtio/queue, and installs it. UNGUIDED: a fuzzing engine takes no hints from its code. SYSTEM: libraries
+# of the system that it needs.
 function(guestproof_library folder)
-  cmake_parse_arguments(arg "UNGUIDED" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "UNGUIDED" "" "SOURCES;DEPENDS;SYSTEM" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   set(target guestproof_${name})
   list(TRANSFORM arg_SOURCES PREPEND guestproof/${folder}/)
@@ -22,9 +23,9 @@ function(guestproof_library folder)
     set(scope INTERFACE)
   endif()
   add_library(guestproof::${name} ALIAS ${target})
-  target_link_libraries(${target} ${scope} ${arg_DEPENDS})
+  target_link_libraries(${target} ${scope} ${arg_DEPENDS} ${arg_SYSTEM})
   target_compile_features(${target} ${scope} cxx_std_23)
   target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/lib FILES ${headers})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ${GUESTPROOF_DEVELOPER})
-  guestproof_install_library(${target})
+  guestproof_install_library(${target} ${arg_SYSTEM})
 endfunction()

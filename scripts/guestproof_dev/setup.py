@@ -19,7 +19,7 @@ from guestproof_dev.kvm.architectures import ALL
 PATIENCE = 600  # seconds to wait for another package manager to finish
 GROUPS = {
     "build": ["g++", "cmake", "ninja-build", "ccache", "libgtest-dev", "libgmock-dev", "librapidcheck-dev",
-              "libbenchmark-dev", "pkgconf"],
+              "libbenchmark-dev", "liburing-dev", "pkgconf"],
     "cross": ["g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "googletest", "qemu-user-static"],
     "fuzz": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "afl++"],
     "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],

@@ -17,6 +17,7 @@ constexpr std::array kSystemEntries{
     ErrorEntry{SystemError::kTruncate, "truncate", "setting a file's size failed: {errno}"},
     ErrorEntry{SystemError::kMemfd, "memfd", "creating a memory file failed: {errno}"},
     ErrorEntry{SystemError::kEventFd, "eventfd", "creating an eventfd failed: {errno}"},
+    ErrorEntry{SystemError::kRing, "ring", "creating an io_uring failed: {errno}"},
     ErrorEntry{SystemError::kSubmit, "submit", "submitting to an io_uring failed: {errno}"},
 };
 static_assert(error_entries_are_dense(kSystemEntries));

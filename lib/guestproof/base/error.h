@@ -119,6 +119,7 @@ enum class SystemError : std::uint16_t {
   kTruncate,
   kMemfd,
   kEventFd,
+  kRing,
   kSubmit,
 };
 const ErrorDomain& error_domain(SystemError);

@@ -145,7 +145,7 @@ BlockHarness::BlockHarness(virtio::block::Backend* other)
                                   MemoryError::kNoRegions});
   depth_.add_errors<SystemError>({SystemError::kOpen, SystemError::kStat, SystemError::kMap,
                                   SystemError::kTruncate, SystemError::kMemfd,
-                                  SystemError::kEventFd, SystemError::kSubmit});
+                                  SystemError::kEventFd, SystemError::kRing, SystemError::kSubmit});
   configure(default_config());
 }
 

@@ -3,13 +3,19 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -43,9 +49,21 @@ struct Plan {
   }
 };
 
+/// A block device that is a file underneath.
+struct PretendedDevice {
+  std::uint64_t bytes = 0;
+  int read_only = 0;
+  int logical = 512, alignment = 0;
+  unsigned physical = 4096, minimum = 8192, optimal = 65536;
+  bool silent = false;  // knows its size only
+};
+
 struct Plans {
-  Plan read, write, sync, allocate;
-  std::vector<int> modes;  // that fallocate() was called with
+  Plan read, write, sync, allocate, discard;
+  std::vector<int> modes;                // that fallocate() was called with
+  std::vector<unsigned long> discards;   // requests of ioctl()
+  std::array<std::uint64_t, 2> range{};  // of the last of them
+  std::optional<PretendedDevice> device;
 };
 Plans plans;
 
@@ -68,6 +86,38 @@ std::vector<::iovec> cut(const ::iovec* parts, int count, ::ssize_t limit) {
   return ::syscall(number, fd, front.data(), count, offset, 0);
 }
 
+int answer(const PretendedDevice& device, unsigned long request, void* argument) {
+  const auto say = [&](auto number) {
+    std::memcpy(argument, &number, sizeof number);
+    return 0;
+  };
+  if (request == BLKDISCARD || request == BLKSECDISCARD) {
+    plans.discards.push_back(request);
+    std::memcpy(plans.range.data(), argument, sizeof plans.range);
+    ::ssize_t unlimited = 0;
+    return plans.discard.fails(unlimited) ? -1 : 0;
+  }
+  if (request == BLKGETSIZE64 && device.bytes != 0) return say(device.bytes);
+  errno = ENOTTY;
+  if (device.silent) return -1;
+  switch (request) {
+    case BLKROGET:
+      return say(device.read_only);
+    case BLKSSZGET:
+      return say(device.logical);
+    case BLKPBSZGET:
+      return say(device.physical);
+    case BLKALIGNOFF:
+      return say(device.alignment);
+    case BLKIOMIN:
+      return say(device.minimum);
+    case BLKIOOPT:
+      return say(device.optimal);
+    default:
+      return -1;
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -76,6 +126,19 @@ extern "C" {
 }
 ::ssize_t pwritev(int fd, const ::iovec* parts, int count, ::off_t offset) {
   return vectored(plans.write, SYS_pwritev, fd, parts, count, offset);
+}
+int fstat(int fd, struct ::stat* status) {
+  const auto result = static_cast<int>(::syscall(SYS_newfstatat, fd, "", status, AT_EMPTY_PATH));
+  if (result == 0 && plans.device) status->st_mode = S_IFBLK | 0600;
+  return result;
+}
+int ioctl(int fd, unsigned long request, ...) {
+  va_list arguments;
+  va_start(arguments, request);
+  void* const argument = va_arg(arguments, void*);
+  va_end(arguments);
+  if (!plans.device) return static_cast<int>(::syscall(SYS_ioctl, fd, request, argument));
+  return answer(*plans.device, request, argument);
 }
 int fdatasync(int fd) {
   ::ssize_t unlimited = 0;
@@ -282,11 +345,11 @@ TEST(FileBackendCreate, NoFile) {
   EXPECT_EQ(FileBackend::create(Fd()).error(), system_error(SystemError::kStat, EBADF));
 }
 
-TEST(FileBackendCreate, NotARegularFile) {
+TEST(FileBackendCreate, NeitherFileNorBlockDevice) {
   EXPECT_EQ(FileBackend::create(Fd(::open("/dev/null", O_RDWR | O_CLOEXEC))).error(),
-            BlockConfigError::kNotRegularFile);
+            BlockConfigError::kFileType);
   EXPECT_EQ(FileBackend::create(Fd(::open(".", O_RDONLY | O_CLOEXEC))).error(),
-            BlockConfigError::kNotRegularFile);
+            BlockConfigError::kFileType);
 }
 
 // Linux appends in pwritev(2) on such a file, whatever the offset.
@@ -294,6 +357,129 @@ TEST(FileBackendCreate, FileInAppendMode) {
   auto file = memory_file();
   ASSERT_EQ(::fcntl(file.get(), F_SETFL, O_APPEND), 0);
   EXPECT_EQ(FileBackend::create(std::move(file)).error(), BlockConfigError::kAppendMode);
+}
+
+// Block devices.
+
+class BlockDeviceTest : public ::testing::Test {
+ protected:
+  BlockDeviceTest() {
+    plans = {};
+    plans.device = PretendedDevice{.bytes = kSize};
+    EXPECT_EQ(::ftruncate(file.get(), kSize), 0);
+  }
+  ~BlockDeviceTest() override { plans = {}; }
+  FileBackend backend() { return FileBackend::create(file.duplicate().value()).value(); }
+
+  Fd file = memory_file();
+};
+
+TEST_F(BlockDeviceTest, KnowsSizeAndTopology) {
+  plans.device = PretendedDevice{.bytes = 1 << 20, .logical = 4096, .alignment = 1024};
+  const auto device = backend();
+  EXPECT_TRUE(device.block_device());
+  EXPECT_FALSE(device.read_only());
+  EXPECT_EQ(device.size(), 1u << 20);
+  EXPECT_EQ(device.topology(), (Topology{.logical_block_bytes = 4096,
+                                         .physical_block_bytes = 4096,
+                                         .alignment_bytes = 1024,
+                                         .minimum_io_bytes = 8192,
+                                         .optimal_io_bytes = 65536}));
+}
+
+TEST_F(BlockDeviceTest, WhatIsNotSaidIsAsOfADiskOf512Bytes) {
+  plans.device->silent = true;
+  EXPECT_EQ(backend().topology(), Topology());
+  EXPECT_FALSE(backend().read_only());
+}
+
+TEST_F(BlockDeviceTest, PartitionThatFitsNowhere) {
+  plans.device->alignment = -1;
+  EXPECT_EQ(backend().topology().alignment_bytes, 0u);
+}
+
+TEST_F(BlockDeviceTest, ReadOnlyByItself) {
+  plans.device->read_only = 1;
+  EXPECT_TRUE(backend().read_only());
+}
+
+TEST_F(BlockDeviceTest, WithoutASize) {
+  plans.device->bytes = 0;
+  EXPECT_EQ(FileBackend::create(file.duplicate().value()).error(),
+            system_error(SystemError::kStat, ENOTTY));
+}
+
+TEST_F(BlockDeviceTest, DiscardsBlocks) {
+  auto device = backend();
+  plans.discard.next = {{EINTR}};
+  ASSERT_TRUE(device.discard(4096, 8192));
+  EXPECT_THAT(plans.discards, ElementsAre(BLKDISCARD, BLKDISCARD));
+  EXPECT_THAT(plans.range, ElementsAre(4096u, 8192u));
+  EXPECT_EQ(plans.allocate.calls, 0u);
+  plans.discard.next = {{EOPNOTSUPP}, {EINVAL}};
+  EXPECT_TRUE(device.discard(4096, 8192));
+  EXPECT_EQ(device.discard(4096, 100).error(), system_error(SystemError::kAllocate, EINVAL));
+}
+
+TEST_F(BlockDeviceTest, SecureErase) {
+  auto device = backend();
+  ASSERT_TRUE(device.secure_erase(4096, 8192));
+  EXPECT_THAT(plans.discards, ElementsAre(BLKSECDISCARD));
+  EXPECT_EQ(plans.write.calls, 0u);
+  plans.discard.next = {{EOPNOTSUPP}, {EIO}};
+  EXPECT_TRUE(device.secure_erase(4096, 8192));
+  EXPECT_EQ(plans.write.calls, 1u);
+  EXPECT_EQ(plans.sync.calls, 1u);
+  EXPECT_EQ(device.secure_erase(4096, 8192).error(), system_error(SystemError::kAllocate, EIO));
+}
+
+TEST(FileTopology, IsThatOfTheFileSystem) {
+  const auto file = memory_file();
+  const auto backend = FileBackend::create(file.duplicate().value()).value();
+  EXPECT_FALSE(backend.block_device());
+  EXPECT_EQ(backend.topology(), (Topology{.physical_block_bytes = 4096, .minimum_io_bytes = 4096}));
+}
+
+/// A real block device over a file; nothing where this process may not have one.
+std::optional<Fd> loop_device(const Fd& file) {
+  const Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+  const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
+  if (number < 0) return std::nullopt;
+  Fd loop(::open(("/dev/loop" + std::to_string(number)).c_str(), O_RDWR | O_CLOEXEC));
+  ::loop_config config{};
+  config.fd = static_cast<std::uint32_t>(file.get());
+  config.block_size = 4096;
+  config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
+  if (::ioctl(loop.get(), LOOP_CONFIGURE, &config) != 0) return std::nullopt;
+  return loop;
+}
+
+TEST(LoopDevice, ReadsWritesZeroesAndDiscards) {
+  plans = {};
+  const auto file = temporary_file();
+  const std::string before(1 << 20, 'x');
+  ASSERT_EQ(::pwrite(file.get(), before.data(), before.size(), 0), 1 << 20);
+  auto loop = loop_device(file);
+  if (!loop) GTEST_SKIP() << "no loop device: " << std::strerror(errno);
+  auto backend = FileBackend::create(std::move(*loop)).value();
+  EXPECT_TRUE(backend.block_device());
+  EXPECT_EQ(backend.size(), 1u << 20);
+  EXPECT_EQ(backend.topology().logical_block_bytes, 4096u);
+
+  std::string text(8192, 'a');
+  const ::iovec part{text.data(), text.size()};
+  EXPECT_EQ(backend.write_at(std::span(&part, 1), 4096), 8192u);
+  EXPECT_TRUE(backend.write_zeroes(8192, 4096, false));
+  EXPECT_TRUE(backend.write_zeroes(16384, 4096, true));
+  EXPECT_TRUE(backend.discard(32768, 4096));
+  EXPECT_EQ(backend.discard(512, 512).error(), system_error(SystemError::kAllocate, EINVAL));
+  EXPECT_TRUE(backend.flush());
+  EXPECT_EQ(backend.read_at(std::span(&part, 1), 4096), 8192u);
+  EXPECT_EQ(text, std::string(4096, 'a') + std::string(4096, '\0'));
+  text.resize(4096);
+  const ::iovec zeroed{text.data(), text.size()};
+  EXPECT_EQ(backend.read_at(std::span(&zeroed, 1), 16384), 4096u);
+  EXPECT_EQ(text, std::string(4096, '\0'));
 }
 
 // The device on a file.

@@ -67,7 +67,7 @@ class AsyncBackend {
   virtual void wait() = 0;
 };
 
-class ImmediateBackend final : public AsyncBackend {
+class ImmediateBackend : public AsyncBackend {
  public:
   /// `backend` must outlive this.
   explicit ImmediateBackend(Backend& backend) : backend_(&backend) {}

@@ -57,10 +57,12 @@ constexpr std::array kConfigEntries{
                "a back end of {value} bytes for a capacity of {limit}"},
     ErrorEntry{BlockConfigError::kBackendReadOnly, "backend_read_only",
                "the back end is read-only, the device is not"},
-    ErrorEntry{BlockConfigError::kNotRegularFile, "not_regular_file",
-               "a block back end must be a regular file, not one of mode {value:x}"},
+    ErrorEntry{BlockConfigError::kFileType, "file_type",
+               "a block back end must be a regular file or a block device, not of mode {value:x}"},
     ErrorEntry{BlockConfigError::kAppendMode, "append_mode",
                "a file opened with O_APPEND writes at its end, wherever it is told to"},
+    ErrorEntry{BlockConfigError::kRingOperation, "ring_operation",
+               "the kernel's io_uring does not know operation {value}"},
 };
 static_assert(error_entries_are_dense(kConfigEntries));
 constexpr ErrorDomain kConfigDomain{"block_config", kConfigEntries};

@@ -37,8 +37,9 @@ enum class BlockConfigError : std::uint16_t {
   kMaxSegments,
   kBackendTooSmall,
   kBackendReadOnly,
-  kNotRegularFile,
+  kFileType,
   kAppendMode,
+  kRingOperation,
 };
 const ErrorDomain& error_domain(BlockConfigError);
 
