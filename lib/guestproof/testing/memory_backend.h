@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "guestproof/base/checked.h"
 #include "guestproof/base/invariant.h"
 #include "guestproof/virtio/device/block/backend.h"
 

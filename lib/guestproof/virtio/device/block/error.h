@@ -40,6 +40,16 @@ enum class BlockConfigError : std::uint16_t {
   kFileType,
   kAppendMode,
   kRingOperation,
+  kFeatureUnknown,
+  kFeatureWithout,
+  kReadOnlyFeature,
+  kQueues,
+  kQueueSize,
+  kBlockSize,
+  kCapacityBlocks,
+  kPhysicalBlockSize,
+  kTopologyRange,
+  kMaxSectorsZero,
 };
 const ErrorDomain& error_domain(BlockConfigError);
 
