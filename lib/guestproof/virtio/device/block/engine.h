@@ -150,9 +150,11 @@ class Engine {
     std::uint64_t answer_bytes = 0;  // the request's, before anything was written
   };
   struct Slot {
-    std::uint32_t index = 0;
+    explicit Slot(std::uint32_t number) : index(number), execution(number) {}
+
+    std::uint32_t index;
     std::optional<Work> work;
-    Execution execution;
+    Execution execution;  // its token is the index
   };
 
   Engine(const Config& config, AsyncBackend& backend) : config_(config), backend_(&backend) {}
@@ -272,8 +274,7 @@ void Engine<Queue>::begin(Slot& slot) {
 template <class Queue>
 template <class Observe>
 void Engine<Queue>::run(Slot& slot, Observe& observe) {
-  while (auto operation = slot.execution.next(policy())) {
-    operation->token = slot.index;
+  while (const auto* operation = slot.execution.next(policy())) {
     const auto result = backend_->submit(*operation);
     if (!result) return;
     slot.execution.took(*result);

@@ -35,36 +35,40 @@ void Execution::begin(std::uint32_t type, std::uint64_t sector) {
   segments_.clear();
 }
 
-std::optional<Operation> Execution::next(const Policy& policy) {
-  if (error_) return std::nullopt;
-  auto operation = next_transfer();
-  if (!operation) operation = next_range(policy.may_unmap);
-  const bool stable = type_ == VIRTIO_BLK_T_FLUSH || (changes_data(type_) && policy.write_through);
-  if (!operation && stable && !flushed_) operation = Operation{.kind = Kind::kFlush};
-  if (operation) current_ = *operation;
-  return operation;
+const Operation* Execution::next(Policy policy) {
+  const bool more = !error_ && (next_transfer() || next_range(policy.may_unmap) ||
+                                next_flush(policy.write_through));
+  return more ? &operation_ : nullptr;
 }
 
-std::optional<Operation> Execution::next_transfer() const {
+bool Execution::next_transfer() {
   const auto left = std::span(parts_).subspan(next_part_);
-  if (left.empty()) return std::nullopt;
-  return Operation{.kind = type_ == VIRTIO_BLK_T_IN ? Kind::kRead : Kind::kWrite,
-                   .offset = offset_ + bytes_,
-                   .parts = left.first(std::min<std::size_t>(left.size(), IOV_MAX))};
+  if (left.empty()) return false;
+  operation_.kind = type_ == VIRTIO_BLK_T_IN ? Kind::kRead : Kind::kWrite;
+  operation_.offset = offset_ + bytes_;
+  operation_.parts = left.first(std::min<std::size_t>(left.size(), IOV_MAX));
+  return true;
 }
 
-std::optional<Operation> Execution::next_range(bool may_unmap) {
+bool Execution::next_range(bool may_unmap) {
   while (next_segment_ != segments_.size() && segments_[next_segment_].num_sectors == 0)
     ++next_segment_;
-  if (next_segment_ == segments_.size()) return std::nullopt;
+  if (next_segment_ == segments_.size()) return false;
   const auto& segment = segments_[next_segment_];
-  const bool unmap = (segment.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) != 0 && may_unmap;
-  return Operation{.kind = type_ == VIRTIO_BLK_T_DISCARD        ? Kind::kDiscard
-                           : type_ == VIRTIO_BLK_T_SECURE_ERASE ? Kind::kSecureErase
-                                                                : Kind::kWriteZeroes,
-                   .may_unmap = unmap,
-                   .offset = segment.sector * kSectorBytes,
-                   .length = segment.num_sectors * kSectorBytes};
+  operation_.kind = type_ == VIRTIO_BLK_T_DISCARD        ? Kind::kDiscard
+                    : type_ == VIRTIO_BLK_T_SECURE_ERASE ? Kind::kSecureErase
+                                                         : Kind::kWriteZeroes;
+  operation_.may_unmap = (segment.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) != 0 && may_unmap;
+  operation_.offset = segment.sector * kSectorBytes;
+  operation_.length = segment.num_sectors * kSectorBytes;
+  return true;
+}
+
+bool Execution::next_flush(bool write_through) {
+  const bool stable = type_ == VIRTIO_BLK_T_FLUSH || (changes_data(type_) && write_through);
+  if (!stable || flushed_) return false;
+  operation_.kind = Kind::kFlush;
+  return true;
 }
 
 void Execution::took(const OperationResult& result) {
@@ -72,7 +76,7 @@ void Execution::took(const OperationResult& result) {
     error_ = result.error();
     return;
   }
-  switch (current_.kind) {
+  switch (operation_.kind) {
     case Kind::kRead:
     case Kind::kWrite:
       return moved(*result);
@@ -80,7 +84,7 @@ void Execution::took(const OperationResult& result) {
       flushed_ = true;
       return;
     default:
-      bytes_ += current_.length;
+      bytes_ += operation_.length;
       ++next_segment_;
   }
 }

@@ -19,6 +19,9 @@ namespace guestproof::virtio::block {
 
 class Execution {
  public:
+  /// `token` is that of all operations.
+  explicit Execution(std::uint64_t token) { operation_.token = token; }
+
   /// Of a request of this type; GET_ID asks nothing of the storage, nor does a type of no meaning.
   /// The lists below are empty again, with their room.
   void begin(std::uint32_t type, std::uint64_t sector);
@@ -33,9 +36,9 @@ class Execution {
     bool write_through = false;  // what was changed must be stable before it is answered
     bool may_unmap = false;      // a segment of WRITE_ZEROES that allows it may be unmapped
   };
-  /// The operation that comes next, without its token; nothing when the request is done or has
-  /// failed. REQUIRES: took() has followed the one before.
-  [[nodiscard]] std::optional<Operation> next(const Policy& policy);
+  /// The operation that comes next; null when the request is done or has failed.
+  /// REQUIRES: took() has followed the one before.
+  [[nodiscard]] const Operation* next(Policy policy);
   /// The result of that operation.
   void took(const OperationResult& result);
 
@@ -44,15 +47,17 @@ class Execution {
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
  private:
-  [[nodiscard]] std::optional<Operation> next_transfer() const;
-  [[nodiscard]] std::optional<Operation> next_range(bool may_unmap);
+  // Each fills operation_, or says that there is none of its kind left.
+  [[nodiscard]] bool next_transfer();
+  [[nodiscard]] bool next_range(bool may_unmap);
+  [[nodiscard]] bool next_flush(bool write_through);
   void moved(std::size_t bytes);
 
   std::uint32_t type_ = VIRTIO_BLK_T_GET_ID;
   std::uint64_t offset_ = 0;  // of a transfer, where it begins
   std::uint64_t bytes_ = 0;
   std::optional<Error> error_;
-  Operation current_;             // the one that took() is about
+  Operation operation_;           // the one that took() is about
   std::size_t next_part_ = 0;     // the parts before it were moved
   std::size_t next_segment_ = 0;  // the segments before it were changed
   bool flushed_ = false;
