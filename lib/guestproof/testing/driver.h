@@ -1,6 +1,6 @@
-// The guest's side of a split virtqueue, for tests: lays out the areas, writes descriptors,
-// publishes heads, reads what came back. It does what it is told, right or wrong; QueueLayout::at()
-// and add_chain() give a well-behaved driver.
+// The guest's side of a split virtqueue, for tests (packed_driver.h has a packed one's): lays out
+// the areas, writes descriptors, publishes heads, reads what came back. It does what it is told,
+// right or wrong; QueueLayout::at() and add_chain() give a well-behaved driver.
 //
 // Not here: notifications (the test calls the device) and descriptor recycling beyond wrapping
 // round the table. Thread-safety: one driver thread; the device may run in another. Specification:
@@ -23,9 +23,11 @@ struct QueueLayout {
   GuestAddress descriptor_table;
   GuestAddress available_ring;
   GuestAddress used_ring;
+  virtio::RingLayout format = virtio::RingLayout::kSplit;
 
   /// The three areas one after the other from `base` (16-byte aligned) on.
-  [[nodiscard]] static QueueLayout at(GuestAddress base, std::uint16_t size);
+  [[nodiscard]] static QueueLayout at(GuestAddress base, std::uint16_t size,
+                                      virtio::RingLayout format = virtio::RingLayout::kSplit);
   /// The bytes from `base` to the end of the used ring.
   [[nodiscard]] static std::uint64_t bytes(std::uint16_t size);
   /// A ready configuration. REQUIRES: a valid layout, size ≤ max_size.
@@ -37,6 +39,12 @@ struct BufferSpec {
   GuestAddress address;
   std::uint32_t length = 0;
   bool writable = false;
+
+  /// Of its descriptor; `more`: another one follows.
+  [[nodiscard]] std::uint16_t flags(bool more) const {
+    return static_cast<std::uint16_t>((writable ? virtio::VIRTQ_DESC_F_WRITE : 0) |
+                                      (more ? virtio::VIRTQ_DESC_F_NEXT : 0));
+  }
 };
 
 template <GuestMemory M>
@@ -92,7 +100,7 @@ class Driver {
       const auto index = next_free_;
       next_free_ = static_cast<std::uint16_t>((next_free_ + 1) % layout_.size);
       write_descriptor(index, buffers[i].address, buffers[i].length,
-                       flags_of(buffers[i], i + 1 < buffers.size()), next_free_);
+                       buffers[i].flags(i + 1 < buffers.size()), next_free_);
     }
     publish(head);
     return head;
@@ -105,7 +113,7 @@ class Driver {
   std::uint16_t add_indirect_chain(GuestAddress table, std::span<const BufferSpec> buffers) {
     for (std::size_t i = 0; i < buffers.size(); ++i)
       write_descriptor_at(GuestAddress(table.raw() + 16 * i), buffers[i].address, buffers[i].length,
-                          flags_of(buffers[i], i + 1 < buffers.size()),
+                          buffers[i].flags(i + 1 < buffers.size()),
                           static_cast<std::uint16_t>(i + 1));
     const auto head = next_free_;
     next_free_ = static_cast<std::uint16_t>((next_free_ + 1) % layout_.size);
@@ -142,10 +150,6 @@ class Driver {
   }
 
  private:
-  [[nodiscard]] static std::uint16_t flags_of(const BufferSpec& buffer, bool more) {
-    return static_cast<std::uint16_t>((buffer.writable ? virtio::VIRTQ_DESC_F_WRITE : 0) |
-                                      (more ? virtio::VIRTQ_DESC_F_NEXT : 0));
-  }
   template <class T>
   void put(GuestAddress where, const T& object) {
     GUESTPROOF_INVARIANT(write_object(*memory_, where, object));

@@ -109,6 +109,15 @@ constexpr Seed kSeeds[] = {
         request kind=4 value=9
         kick budget=2)"},
     {"a_turn_that_is_just_enough", "guest:kick", "request\nrequest kind=1\nkick budget=3"},
+    {"packed_descriptor_not_available", "error:queue.descriptor_not_available",
+     "queue index=3 flags=packed\ndesc index=0 length=8 flags=next|0x80\nkick"},
+    {"packed_descriptor_in_flight", "error:queue.descriptor_in_flight",
+     "queue index=1 flags=packed\ndesc index=0 flags=next\ndesc index=1 flags=next\npublish"},
+    {"packed_indirect_in_chain", "error:chain.indirect_in_chain", R"(
+        queue index=3 flags=packed|indirect
+        desc index=0 address=data+0 length=8 flags=next
+        desc index=1 address=indirect+0 length=16 flags=indirect
+        publish)"},
     {"no_interrupt", "guest:kick", "flags flags=no_interrupt\nrequest flags=kick\nrequest kind=3"},
     {"published_again", "guest:kick", "request flags=kick\nentry index=1\navail next=1"},
     {"areas_elsewhere", "guest:activate", R"(

@@ -10,6 +10,64 @@ namespace {
 constexpr Seed kQueueSeeds[] = {
     // Requests as drivers make them.
     {"a_request", "request:echo", "request"},
+    {"packed_request", "device:notify", "queue index=15 flags=packed\nrequest"},
+    {"packed_descriptor_not_available", "error:queue.descriptor_not_available",
+     "queue index=3 flags=packed\ndesc index=0 length=8 flags=next|0x80\nkick"},
+    {"packed_descriptor_in_flight", "error:queue.descriptor_in_flight",
+     "queue index=1 flags=packed\ndesc index=0 flags=next\ndesc index=1 flags=next\npublish"},
+    {"packed_indirect_in_chain", "error:chain.indirect_in_chain", R"(
+        queue index=3 flags=packed|indirect
+        desc index=0 address=data+0 length=8 flags=next
+        desc index=1 address=indirect+0 length=16 flags=indirect
+        publish)"},
+    {"a_chain_put_back", "chain:put_back",
+     "request\nrequest\ntake index=1\ncomplete index=0x8001 length=1\nkick"},
+    {"not_taken_last", "error:queue.not_taken_last",
+     "request\nrequest\ntake index=1\ncomplete index=0x8000 length=1"},
+    {"taken_last_is_returned", "error:queue.not_taken_last", R"(
+        request
+        request
+        take index=1
+        complete index=1
+        complete index=0x8000 length=1)"},
+    {"put_back_stale", "error:queue.stale_chain",
+     "request\ntake\nqueue index=4\ncomplete index=0x8000 length=1"},
+    {"put_back_twice", "chain:put_back", R"(
+        request
+        request
+        take index=1
+        complete index=0x8001 length=1
+        complete index=0x8000 length=1
+        kick)"},
+    {"in_order", "device:notify", R"(
+        queue index=4 flags=in_order|event_index
+        request
+        request
+        request
+        take index=2
+        complete index=2 length=3
+        complete index=1 length=2
+        kick
+        complete length=1
+        kick)"},
+    {"in_order_reset_with_one_kept_back", "chain:stale", R"(
+        queue index=4 flags=in_order
+        request
+        request
+        take index=1
+        complete index=1
+        queue index=4 flags=in_order
+        complete
+        request)"},
+    {"in_order_put_back", "chain:put_back", R"(
+        queue index=1 flags=in_order
+        request length=0 cut=0 flags=join_status|indirect
+        request length=0 cut=0 flags=join_status|indirect
+        take
+        take
+        complete index=0x8001 length=1
+        complete
+        kick)"},
     {"request_cut_into_descriptors", "device:notify", "request cut=0x1f length=100 extra=100"},
     {"request_indirect", "guest:indirect_request", "request cut=13 length=64 flags=indirect"},
     {"request_in_one_buffer", "device:notify", "request length=32 flags=join_header|join_status"},
@@ -457,7 +515,7 @@ constexpr Seed kStateSeeds[] = {
         save
         patch index=10 width=2 value=128
         restore)"},
-    {"flags", "error:queue_state.flags", "patch index=12 width=2 value=0x35\nrestore"},
+    {"flags", "error:queue_state.flags", "patch index=12 width=2 value=0x95\nrestore"},
     {"broken_but_not_ready", "error:queue_state.flags", "patch index=12 width=2 value=12\nrestore"},
     {"features", "error:queue_state.features", "patch index=12 width=1 value=0x17\nrestore"},
     {"next_avail", "error:queue_state.next_avail", R"(
@@ -519,6 +577,87 @@ constexpr Seed kStateSeeds[] = {
     {"restored_and_refused_activation", "guest:activate_refused",
      "save\nactivate index=3\nrestore"},
     {"indirect_request_and_save", "guest:indirect_request", "request flags=indirect|kick\nsave"},
+    {"a_chain_put_back_and_saved", "chain:put_back",
+     "request\ntake\ncomplete index=0x8000 length=1\nsave"},
+    {"not_taken_last", "error:queue.not_taken_last",
+     "request\nrequest\ntake index=1\ncomplete index=0x8000 length=1"},
+    // Packed rings: patched where a position is more than a number.
+    {"packed_save_and_go_on", "guest:save", R"(
+        queue index=4 flags=packed|event_index
+        event next=1
+        request cut=4 length=8 flags=kick
+        request cut=4 length=8 flags=kick
+        save
+        request flags=kick)"},
+    {"packed_restore_an_earlier_state", "guest:restore", R"(
+        queue index=2 flags=packed
+        request flags=kick
+        save
+        request flags=kick
+        restore
+        request flags=kick)"},
+    {"packed_restore_in_another_turn", "device:notify", R"(
+        queue index=2 flags=packed
+        save
+        patch index=14 width=4 value=0x00010001
+        restore
+        request flags=kick
+        request flags=kick
+        save)"},
+    {"packed_next_avail_outside", "error:queue_state.next_avail", R"(
+        queue index=2 flags=packed
+        save
+        patch index=14 width=4 value=0x80038003
+        restore)"},
+    {"packed_signalled_used_outside", "error:queue_state.signalled_used", R"(
+        queue index=2 flags=packed
+        save
+        patch index=18 width=2 value=3
+        restore)"},
+    {"packed_without_a_last_notification", "device:notify", R"(
+        queue index=2 flags=packed|event_index
+        save
+        patch index=12 width=1 value=0x23
+        patch index=18 width=2
+        restore
+        event next=2
+        request)"},
+    {"packed_driver_area_misaligned", "error:queue_state.available_ring", R"(
+        queue index=15 flags=packed
+        save
+        patch index=32 width=2 value=0x1802
+        restore)"},
+    {"packed_restored_as_split", "error:queue_state.features", R"(
+        queue index=15 flags=packed
+        save
+        patch index=12 width=1 value=0x11
+        patch index=14 width=6
+        restore)"},
+    {"in_order_and_saved", "guest:save", R"(
+        queue index=4 flags=in_order
+        request
+        request
+        take index=1
+        complete index=1
+        complete
+        save
+        request)"},
+    {"in_order_not_negotiated", "error:queue_state.features", R"(
+        save
+        patch index=12 width=1 value=0x55
+        restore)"},
+    {"descriptor_not_available", "error:queue.descriptor_not_available", R"(
+        queue index=3 flags=packed
+        desc index=0 address=data+0 length=8 flags=next|0x80
+        save
+        kick)"},
+    {"descriptor_in_flight", "error:queue.descriptor_in_flight", R"(
+        queue index=0 flags=packed
+        desc index=0 address=data+0 length=8
+        publish index=0
+        take
+        avail next=1
+        kick)"},
     {"a_chain_taken_after_saving", "chain:taken", "request\nsave\ntake\ncomplete length=4"},
 };
 

@@ -216,6 +216,15 @@ constexpr Seed kVsockSeeds[] = {
         event queue=1 next=4
         request length=8 flags=kick
         request queue=1)"},
+    {"packed_descriptor_not_available", "error:queue.descriptor_not_available",
+     "queue index=3 flags=packed\ndesc index=0 length=8 flags=next|0x80\nkick"},
+    {"packed_descriptor_in_flight", "error:queue.descriptor_in_flight",
+     "queue index=1 flags=packed\ndesc index=0 flags=next\ndesc index=1 flags=next\npublish"},
+    {"packed_indirect_in_chain", "error:chain.indirect_in_chain", R"(
+        queue index=3 flags=packed|indirect
+        desc index=0 address=data+0 length=8 flags=next
+        desc index=1 address=indirect+0 length=16 flags=indirect
+        publish)"},
     {"no_interrupt", "guest:kick", "flags flags=no_interrupt\nrequest flags=kick\nflags\nrequest"},
     {"save_and_go_on", "guest:save",
      "request length=8 flags=kick\nsave\nsave queue=1\n"

@@ -106,6 +106,45 @@ TEST_F(QueueConfigSetterTest, ResetGoesBackToTheStart) {
   EXPECT_TRUE(config.set_size(8));
 }
 
+TEST_F(QueueConfigSetterTest, OfAPackedQueueTakesAnySizeUpToTheMaximum) {
+  ASSERT_TRUE(config.set_layout(RingLayout::kPacked));
+
+  EXPECT_TRUE(config.set_size(255));
+  EXPECT_TRUE(config.set_size(1));
+  EXPECT_EQ(config.set_size(0).error(), Error(QueueConfigError::kSizeZero, 0, 256));
+  EXPECT_EQ(config.set_size(257).error(), Error(QueueConfigError::kSizeAboveMax, 257, 256));
+}
+
+TEST_F(QueueConfigSetterTest, OfAPackedQueueWantsItsEventsAligned) {
+  ASSERT_TRUE(config.set_layout(RingLayout::kPacked));
+
+  EXPECT_EQ(config.set_available_ring(GuestAddress(2)).error(),
+            Error(QueueConfigError::kAvailableRingAlign, 2, 4));
+  EXPECT_TRUE(config.set_available_ring(GuestAddress(4)));
+  EXPECT_EQ(config.set_used_ring(GuestAddress(2)).error(),
+            Error(QueueConfigError::kUsedRingAlign, 2, 4));
+}
+
+TEST_F(QueueConfigSetterTest, AnotherLayoutGoesBackToTheStart) {
+  ASSERT_TRUE(config.set_size(16));
+  ASSERT_TRUE(config.set_layout(RingLayout::kSplit));
+  EXPECT_EQ(config.size(), 16u);
+
+  ASSERT_TRUE(config.set_layout(RingLayout::kPacked));
+
+  EXPECT_EQ(config.size(), 256u);
+  EXPECT_EQ(config.layout(), RingLayout::kPacked);
+  config.reset();
+  EXPECT_EQ(config.layout(), RingLayout::kPacked);
+}
+
+TEST_F(QueueConfigSetterTest, KeepsItsLayoutWhileReady) {
+  config = QueueLayout::at(GuestAddress(0x1000), 16).config(256);
+
+  EXPECT_EQ(config.set_layout(RingLayout::kPacked).error(), QueueConfigError::kReady);
+  EXPECT_EQ(config.layout(), RingLayout::kSplit);
+}
+
 class AreasOverlapTest : public ::testing::Test {
  protected:
   Result<void> ready_with(std::uint64_t table, std::uint64_t available, std::uint64_t used) {
@@ -133,6 +172,19 @@ TEST_F(AreasOverlapTest, RefusesEachPairThatSharesAByte) {
             Error(QueueConfigError::kAreasOverlap, 0x200c, 0x2000));
   EXPECT_EQ(ready_with(0x1000, 0x2000, 0x1fdc).error(),
             Error(QueueConfigError::kAreasOverlap, 0x1fdc, 0x2000));
+}
+
+TEST_F(AreasOverlapTest, KnowsTheSizesOfAPackedQueuesAreas) {
+  auto config = QueueConfig::create(4).value();
+  ASSERT_TRUE(config.set_layout(RingLayout::kPacked));
+  ASSERT_TRUE(config.set_size(3));
+  ASSERT_TRUE(config.set_descriptor_table(GuestAddress(0x1000)));
+  ASSERT_TRUE(config.set_available_ring(GuestAddress(0x102c)));
+  ASSERT_TRUE(config.set_used_ring(GuestAddress(0x1034)));
+  EXPECT_EQ(config.set_ready().error(), Error(QueueConfigError::kAreasOverlap, 0x102c, 0x1000));
+
+  ASSERT_TRUE(config.set_available_ring(GuestAddress(0x1030)));
+  EXPECT_TRUE(config.set_ready());
 }
 
 TEST_F(AreasOverlapTest, RefusesAddressesThatWereNeverSet) {

@@ -106,8 +106,8 @@ TEST(QueueStateTest, NamesTheFieldOfTheEnvelope) {
   EXPECT_EQ(refusal(with(good, kVersionAt, le16(0))), QueueStateError::kVersion);
   EXPECT_EQ(refusal(with(good, kLengthAt, le16(47))), Error(QueueStateError::kLength, 47, 48));
   EXPECT_EQ(refusal(with(good, kReservedAt, le32(1))), Error(QueueStateError::kReserved, 1));
-  EXPECT_EQ(refusal(with(good, kFlagsAt, le16(32 + 23))),
-            Error(QueueStateError::kFlags, 32 + 23, 31));
+  EXPECT_EQ(refusal(with(good, kFlagsAt, le16(128 + 23))),
+            Error(QueueStateError::kFlags, 128 + 23, 127));
 }
 
 TEST(QueueStateTest, NamesASizeThatNoQueueHas) {
@@ -165,7 +165,7 @@ TEST(QueueStateTest, OfAQueueThatIsNotReadyHasNoHistory) {
   EXPECT_EQ(refusal(with(with(idle, kNextAvailAt, le16(1)), kNextUsedAt, le16(1))),
             Error(QueueStateError::kNextAvail, 1));
   EXPECT_EQ(refusal(with(idle, kNextUsedAt, le16(1))), QueueStateError::kNextUsed);
-  EXPECT_EQ(refusal(with(idle, kFlagsAt, le16(8))), Error(QueueStateError::kFlags, 8, 23));
+  EXPECT_EQ(refusal(with(idle, kFlagsAt, le16(8))), Error(QueueStateError::kFlags, 8, 119));
   EXPECT_EQ(refusal(with(idle, kFlagsAt, le16(16))), QueueStateError::kSignalledUsed);
 }
 

@@ -137,7 +137,8 @@ BlockHarness::BlockHarness(virtio::block::Backend* other)
   depth_.add_errors<ChainError>({ChainError::kReadPastEnd, ChainError::kWritePastEnd});
   // It returns a chain before it takes the next one, with a length that fits.
   depth_.add_errors<QueueError>({QueueError::kHeadInFlight, QueueError::kStaleChain,
-                                 QueueError::kUsedLength, QueueError::kChainsInFlight});
+                                 QueueError::kUsedLength, QueueError::kChainsInFlight,
+                                 QueueError::kNotTakenLast});
   // The others are of the host's own making.
   depth_.add_errors<MemoryError>({MemoryError::kNotContiguous, MemoryError::kRegionEmpty,
                                   MemoryError::kRegionUnaligned, MemoryError::kRegionOverlap,
@@ -280,7 +281,7 @@ void BlockHarness::ask_raw(const Record& record, std::uint32_t type, RequestShap
 
 Harness::Turn BlockHarness::serve(Lane& lane, std::uint32_t looks) {
   std::size_t position = 0;
-  const auto turn = device_->serve(lane.device, looks, [&](const Outcome& outcome) {
+  const auto turn = device_->serve(*lane.queue, looks, [&](const Outcome& outcome) {
     if (position == answers_.size())
       violated(kModelAgreement, "the device answered a request that the model did not");
     compare(outcome, answers_[position++]);

@@ -1,6 +1,7 @@
 #include "guestproof/testing/harness/harness.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guestproof/testing/harness/oracles.h"
 
@@ -12,13 +13,24 @@ using virtio::QueueFeatures;
 using virtio::QueueState;
 
 QueueFeatures features_of(const ModelQueueSetup& setup) {
-  return {.event_index = setup.event_index, .indirect = setup.indirect};
+  return {.event_index = setup.event_index,
+          .indirect = setup.indirect,
+          .packed = setup.packed,
+          .in_order = setup.in_order};
+}
+
+void set_features(ModelQueueSetup& setup, std::uint16_t flags) {
+  setup.event_index = (flags & kQueueEventIndex) != 0;
+  setup.indirect = (flags & kQueueIndirect) != 0;
+  setup.packed = (flags & kQueuePacked) != 0;
+  setup.in_order = (flags & kQueueInOrder) != 0;
 }
 
 /// What a transport does with the driver's register writes, in the order of the registers.
 Result<QueueConfig> configure(const ModelQueueSetup& setup, std::uint16_t max_size) {
   auto config = QueueConfig::create(max_size);
   GUESTPROOF_INVARIANT(config);
+  GUESTPROOF_INVARIANT(config->set_layout(features_of(setup).layout()));
   if (const auto ok = config->set_size(setup.size); !ok) return std::unexpected(ok.error());
   if (const auto ok = config->set_descriptor_table(GuestAddress(setup.desc)); !ok)
     return std::unexpected(ok.error());
@@ -54,7 +66,7 @@ constexpr std::uint64_t kUsedRingPlace = 0xa00;
 
 }  // namespace
 
-Harness::Harness(std::size_t queues) {
+Harness::Harness(std::size_t queues, std::uint16_t features) : features_(features) {
   for (std::size_t i = 0; i < queues; ++i) lanes_.push_back(std::make_unique<Lane>());
   kicks_ = depth_.add("guest:kick");
   activations_ = depth_.add("guest:activate");
@@ -69,11 +81,11 @@ Harness::Harness(std::size_t queues) {
 void Harness::start_over() {
   for (auto& l : lanes_) {
     begin_activation(*l);
-    l->device.reset();
+    l->queue->reset();
     l->model.reset();
   }
   reset_device();
-  for (auto& l : lanes_) setup_queue(*l, kDefaultSize, kQueueIndirect);
+  for (auto& l : lanes_) setup_queue(*l, kDefaultSize, features_);
 }
 
 void Harness::start_program() {
@@ -81,7 +93,7 @@ void Harness::start_program() {
   header_cursor_ = data_cursor_ = indirect_cursor_ = 0;
   asked_ = false;
   start_over();
-  const auto state = lanes_.front()->device.save();
+  const auto state = lanes_.front()->queue->save();
   GUESTPROOF_INVARIANT(state);
   keep(*state);
 }
@@ -96,7 +108,6 @@ void Harness::finish_program() {
 
 void Harness::execute(const Record& record) {
   Lane& target = lane(record.queue);
-  const auto& setup = target.model.setup();
   const auto address =
       address_of(target, record).value_or(GuestAddress(fixed_space(Space::kData).base));
   switch (record.op()) {
@@ -108,16 +119,10 @@ void Harness::execute(const Record& record) {
       kick(target, record.index % 8);
       break;
     case Opcode::kDesc:
-      if (setup.size != 0)
-        write_descriptor(GuestAddress(setup.desc + 16ULL * (record.index % setup.size)), record,
-                         target);
-      break;
     case Opcode::kLink:
-      if (setup.size != 0) {
-        const auto where = setup.desc + 16ULL * (record.index % setup.size);
-        world_.write_number(GuestAddress(where + 12), record.flags, 2);
-        world_.write_number(GuestAddress(where + 14), record.next, 2);
-      }
+    case Opcode::kEntry:
+    case Opcode::kEvent:
+      if (target.model.setup().size != 0) guest_writes(target, record);
       break;
     case Opcode::kIndirect:
       write_descriptor(
@@ -127,15 +132,8 @@ void Harness::execute(const Record& record) {
     case Opcode::kPublish:
       publish(target, record.index);
       break;
-    case Opcode::kEntry:
-      if (setup.size != 0)
-        world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * (record.index % setup.size)),
-                            record.next, 2);
-      break;
     case Opcode::kAvail:
-      target.available_index = static_cast<std::uint16_t>(target.available_index + record.next);
-      world_.write_number(GuestAddress(setup.avail + 2), target.available_index, 2);
-      target.fresh = asked_ = true;
+      move_available(target, record.next);
       break;
     case Opcode::kWrite:
       world_.write_number(address, record.value, 1 + (record.width + 7) % 8);
@@ -147,16 +145,17 @@ void Harness::execute(const Record& record) {
       world_.race({address, static_cast<std::uint8_t>(record.width == 0 ? 2 : record.width),
                    std::byte(record.value & 0xff)});
       break;
-    case Opcode::kEvent:
-      if (setup.size != 0)
-        world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * setup.size),
-                            world_.read_number(GuestAddress(setup.used + 2), 2) + record.next, 2);
+    case Opcode::kFlags: {
+      const auto& setup = target.model.setup();
+      world_.write_number(GuestAddress(setup.avail + (setup.packed ? 2 : 0)), record.flags, 2);
       break;
-    case Opcode::kFlags:
-      world_.write_number(GuestAddress(setup.avail), record.flags, 2);
-      break;
+    }
     case Opcode::kQueue:
-      setup_queue(target, static_cast<std::uint16_t>(1 << record.index % 7), record.flags);
+      setup_queue(
+          target,
+          static_cast<std::uint16_t>((record.flags & kQueuePacked) != 0 ? 1 + record.index % 64
+                                                                        : 1 << record.index % 7),
+          record.flags);
       break;
     case Opcode::kArea: {
       auto& pending = target.pending;
@@ -168,8 +167,7 @@ void Harness::execute(const Record& record) {
     case Opcode::kActivate:
       if (record.index != 0) target.pending.size = record.index;
       if ((record.flags & kQueueNoEntries) != 0) target.pending.size = 0;
-      target.pending.event_index = (record.flags & kQueueEventIndex) != 0;
-      target.pending.indirect = (record.flags & kQueueIndirect) != 0;
+      set_features(target.pending, record.flags);
       activate(target);
       break;
     case Opcode::kReset:
@@ -215,10 +213,10 @@ std::optional<GuestAddress> Harness::address_of(const Lane& lane, const Record& 
       range = {setup.desc, 16 * size};
       break;
     case Space::kAvailableRing:
-      range = {setup.avail, 6 + 2 * size};
+      range = {setup.avail, setup.packed ? 4 : 6 + 2 * size};
       break;
     case Space::kUsedRing:
-      range = {setup.used, 6 + 8 * size};
+      range = {setup.used, setup.packed ? 4 : 6 + 8 * size};
       break;
     default:
       range = fixed_space(record.space());
@@ -226,20 +224,120 @@ std::optional<GuestAddress> Harness::address_of(const Lane& lane, const Record& 
   return place(range, record.edge(), record.address.offset);
 }
 
+void Harness::guest_writes(Lane& lane, const Record& record) {
+  const auto& setup = lane.model.setup();
+  const auto index = record.index % setup.size;
+  switch (record.op()) {
+    case Opcode::kDesc:
+      return write_descriptor(GuestAddress(setup.desc + 16ULL * index), record, lane);
+    case Opcode::kLink:
+      return link_descriptor(lane, record);
+    case Opcode::kEntry:
+      return world_.write_number(GuestAddress(setup.packed ? setup.desc + 16ULL * index + 12
+                                                           : setup.avail + 4 + 2 * index),
+                                 record.next, 2);
+    default:
+      return ask_for_event(lane, record.next);
+  }
+}
+
 void Harness::write_descriptor(GuestAddress where, const Record& record, const Lane& lane) {
   const auto address =
       address_of(lane, record).value_or(GuestAddress(fixed_space(Space::kData).base));
-  const virtio::VirtqDesc desc{address.raw(), record.length, record.flags, record.next};
+  virtio::VirtqDesc desc{address.raw(), record.length, record.flags, record.next};
+  // In a packed ring the Buffer ID comes before the flags.
+  if (lane.model.setup().packed) std::swap(desc.flags, desc.next);
   world_.write(where, std::as_bytes(std::span(&desc, 1)));
+}
+
+void Harness::link_descriptor(const Lane& lane, const Record& record) {
+  const auto& setup = lane.model.setup();
+  const auto where = setup.desc + 16ULL * (record.index % setup.size);
+  world_.write_number(GuestAddress(where + (setup.packed ? 14 : 12)), record.flags, 2);
+  world_.write_number(GuestAddress(where + (setup.packed ? 12 : 14)), record.next, 2);
 }
 
 void Harness::publish(Lane& lane, std::uint16_t head) {
   const auto& setup = lane.model.setup();
   asked_ = lane.fresh = true;
   if (setup.size == 0) return;
-  world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * (lane.available_index % setup.size)),
-                      head, 2);
-  world_.write_number(GuestAddress(setup.avail + 2), ++lane.available_index, 2);
+  if (setup.packed) return publish_packed(lane, head);
+  world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * (lane.available % setup.size)), head,
+                      2);
+  world_.write_number(GuestAddress(setup.avail + 2), ++lane.available, 2);
+}
+
+void Harness::move_available(Lane& lane, std::uint16_t distance) {
+  const auto& setup = lane.model.setup();
+  asked_ = lane.fresh = true;
+  if (!setup.packed) {
+    lane.available += distance;
+    return world_.write_number(GuestAddress(setup.avail + 2), lane.available, 2);
+  }
+  for (auto left = distance % (2U * setup.size + 1); left != 0; --left, ++lane.available) {
+    const auto flags = GuestAddress(packed_descriptor(lane, lane.available).raw() + 14);
+    world_.write_number(flags, packed_flags(lane, lane.available, world_.read_number(flags, 2)), 2);
+  }
+}
+
+void Harness::ask_for_event(const Lane& lane, std::uint16_t distance) {
+  const auto& setup = lane.model.setup();
+  if (!setup.packed)
+    return world_.write_number(GuestAddress(setup.avail + 4 + 2ULL * setup.size),
+                               world_.read_number(GuestAddress(setup.used + 2), 2) + distance, 2);
+  const auto position = lane.model.next_used() + distance;
+  const bool wrap_counter = position / setup.size % 2 == 0;
+  world_.write_number(GuestAddress(setup.avail),
+                      position % setup.size + (wrap_counter ? 0x8000 : 0), 2);
+  world_.write_number(GuestAddress(setup.avail + 2), virtio::RING_EVENT_FLAGS_DESC, 2);
+}
+
+GuestAddress Harness::packed_descriptor(const Lane& lane, std::uint64_t position) const {
+  const auto& setup = lane.model.setup();
+  return GuestAddress(setup.desc + 16 * (position % setup.size));
+}
+
+std::uint16_t Harness::packed_flags(const Lane& lane, std::uint64_t position,
+                                    std::uint64_t flags) const {
+  const bool wrap_counter = position / lane.model.setup().size % 2 == 0;
+  const auto kept = flags & ~std::uint64_t{virtio::VIRTQ_DESC_F_AVAIL | virtio::VIRTQ_DESC_F_USED};
+  return static_cast<std::uint16_t>(
+      kept | (wrap_counter ? virtio::VIRTQ_DESC_F_AVAIL : virtio::VIRTQ_DESC_F_USED));
+}
+
+void Harness::publish_packed(Lane& lane, std::uint16_t id) {
+  // The chain that lies where the next one will be looked for, as far as its descriptors say that
+  // it goes on.
+  const auto first = lane.available;
+  for (bool more = true; more && lane.available - first < lane.model.setup().size;
+       ++lane.available) {
+    const auto where = packed_descriptor(lane, lane.available).raw();
+    const auto flags = world_.read_number(GuestAddress(where + 14), 2);
+    more = (flags & virtio::VIRTQ_DESC_F_NEXT) != 0;
+    if (!more) world_.write_number(GuestAddress(where + 12), id, 2);
+    world_.write_number(GuestAddress(where + 14), packed_flags(lane, lane.available, flags), 2);
+  }
+}
+
+void Harness::publish_packed_request(Lane& lane, std::span<const virtio::VirtqDesc> descriptors) {
+  asked_ = lane.fresh = true;
+  const auto id = lane.next_free;
+  lane.next_free = static_cast<std::uint16_t>((id + 1) % lane.model.setup().size);
+  for (const auto& from : descriptors) {
+    const virtio::PackedDesc desc{from.addr, from.len, id,
+                                  packed_flags(lane, lane.available, from.flags)};
+    world_.write(packed_descriptor(lane, lane.available++), std::as_bytes(std::span(&desc, 1)));
+  }
+}
+
+std::uint64_t Harness::packed_available(const Lane& lane) const {
+  auto position = lane.model.next_avail();
+  for (std::uint16_t i = 0; i < lane.model.setup().size; ++i, ++position) {
+    const auto flags =
+        world_.read_number(GuestAddress(packed_descriptor(lane, position).raw() + 14), 2);
+    if (packed_flags(lane, position, flags) != flags) break;
+  }
+  return position;
 }
 
 void Harness::publish_request(Lane& lane, const RequestShape& shape) {
@@ -295,26 +393,29 @@ void Harness::publish_request(Lane& lane, const RequestShape& shape) {
   if (indirect_cursor_ + table_bytes > indirect_space.size) indirect_cursor_ = 0;
   const auto table = indirect ? indirect_space.base + indirect_cursor_ : setup.desc;
 
+  descriptors_.clear();
   const auto head = lane.next_free;
   for (std::size_t i = 0; i < buffers.size(); ++i) {
-    const auto index = indirect ? i : (head + i) % setup.size;
-    const auto next = indirect ? i + 1 : (index + 1) % setup.size;
+    const auto next = indirect ? i + 1 : (head + i + 1) % setup.size;
     const auto flags = (i >= readable ? virtio::VIRTQ_DESC_F_WRITE : 0) |
                        (i + 1 < buffers.size() ? virtio::VIRTQ_DESC_F_NEXT : 0);
-    const virtio::VirtqDesc desc{
-        buffers[i].address.raw(), static_cast<std::uint32_t>(buffers[i].length),
-        static_cast<std::uint16_t>(flags), static_cast<std::uint16_t>(next)};
-    world_.write(GuestAddress(table + 16 * index), std::as_bytes(std::span(&desc, 1)));
+    descriptors_.push_back({buffers[i].address.raw(), static_cast<std::uint32_t>(buffers[i].length),
+                            static_cast<std::uint16_t>(flags), static_cast<std::uint16_t>(next)});
   }
-  auto used_descriptors = buffers.size();
   if (indirect) {
     depth_.count(indirects_);
     indirect_cursor_ += table_bytes;
-    const virtio::VirtqDesc desc{table, table_bytes, virtio::VIRTQ_DESC_F_INDIRECT, 0};
-    world_.write(GuestAddress(setup.desc + 16ULL * head), std::as_bytes(std::span(&desc, 1)));
-    used_descriptors = 1;
+    // In a packed ring's table the flags are where the Buffer ID would be otherwise.
+    if (setup.packed)
+      for (auto& desc : descriptors_) std::swap(desc.flags, desc.next);
+    world_.write(GuestAddress(table), std::as_bytes(std::span(descriptors_)));
+    descriptors_.assign(1, {table, table_bytes, virtio::VIRTQ_DESC_F_INDIRECT, 0});
   }
-  lane.next_free = static_cast<std::uint16_t>((head + used_descriptors) % setup.size);
+  if (setup.packed) return publish_packed_request(lane, descriptors_);
+  for (std::size_t i = 0; i < descriptors_.size(); ++i)
+    world_.write(GuestAddress(setup.desc + 16 * ((head + i) % setup.size)),
+                 std::as_bytes(std::span(descriptors_).subspan(i, 1)));
+  lane.next_free = static_cast<std::uint16_t>((head + descriptors_.size()) % setup.size);
   publish(lane, head);
 }
 
@@ -326,18 +427,17 @@ void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   pending.desc = kFirstLane + position * kLaneStride;
   pending.avail = pending.desc + kAvailableRingPlace;
   pending.used = pending.desc + kUsedRingPlace;
-  pending.event_index = (flags & kQueueEventIndex) != 0;
-  pending.indirect = (flags & kQueueIndirect) != 0;
+  set_features(pending, flags);
   world_.fill(GuestAddress(pending.desc), 16ULL * size, std::byte{0});
-  world_.fill(GuestAddress(pending.avail), 6 + 2ULL * size, std::byte{0});
-  world_.fill(GuestAddress(pending.used), 6 + 8ULL * size, std::byte{0});
+  world_.fill(GuestAddress(pending.avail), pending.avail_bytes(), std::byte{0});
+  world_.fill(GuestAddress(pending.used), pending.used_bytes(), std::byte{0});
   activate(lane);
-  GUESTPROOF_INVARIANT(lane.device.active());
+  GUESTPROOF_INVARIANT(lane.queue->active());
 }
 
 void Harness::begin_activation(Lane& lane) {
   ++lane.activations;
-  lane.available_index = 0;
+  lane.available = 0;
   lane.next_free = 0;
   lane.fresh = false;
 }
@@ -345,10 +445,10 @@ void Harness::begin_activation(Lane& lane) {
 Result<void> Harness::activate_device(Lane& lane) {
   const auto config = configure(lane.pending, kMaxSize);
   if (!config) {
-    lane.device.reset();
+    lane.queue->reset();
     return std::unexpected(config.error());
   }
-  return lane.device.activate(world_.device(), *config, features_of(lane.pending));
+  return lane.queue->activate(world_.device(), *config, features_of(lane.pending));
 }
 
 void Harness::activate(Lane& lane) {
@@ -369,7 +469,7 @@ void Harness::activate(Lane& lane) {
 void Harness::kick(Lane& lane, std::uint32_t budget) {
   depth_.count(kicks_);
   lane.fresh = false;
-  const auto looks = budget != 0 ? budget : virtio::whole_queue(lane.device);
+  const auto looks = budget != 0 ? budget : virtio::whole_queue(*lane.queue);
   Turn device, model;
   do {
     step([&] { device = serve(lane, looks); }, [&] { model = serve_model(lane, looks); });
@@ -382,15 +482,16 @@ void Harness::kick(Lane& lane, std::uint32_t budget) {
                                       : "the model wants another turn, the device does not");
     if (device.notify) depth_.count(notifications_);
   } while (device.more);
-  if (!lane.device.broken() && lane.device.in_flight() != held(lane))
-    violated(kLiveness, std::to_string(lane.device.in_flight()) +
-                            " chains are in flight after the kick, " + std::to_string(held(lane)) +
-                            " are held on purpose");
+  const auto expected = held(lane) + lane.model.kept_back();
+  if (!lane.queue->broken() && lane.queue->in_flight() != expected)
+    violated(kLiveness, std::to_string(lane.queue->in_flight()) +
+                            " chains are in flight after the kick, " + std::to_string(expected) +
+                            " are held on purpose or wait for those");
 }
 
 void Harness::save(Lane& lane) {
   auto saved = Result<QueueState>();
-  step([&] { saved = lane.device.save(); }, [] {});
+  step([&] { saved = lane.queue->save(); }, [] {});
   ModelError expected;
   if (!lane.model.active())
     expected = {"queue.not_active"};
@@ -409,7 +510,7 @@ void Harness::save(Lane& lane) {
              "the saved state differs from the model's in byte " +
                  std::to_string(std::ranges::mismatch(saved_, model).in1 - saved_.begin()));
   restore(lane);
-  if (!lane.device.active()) violated(kRoundTrip, "what was just saved cannot be restored");
+  if (!lane.queue->active()) violated(kRoundTrip, "what was just saved cannot be restored");
 }
 
 void Harness::keep(const QueueState& state) {
@@ -426,42 +527,41 @@ void Harness::patch(const Record& record) {
     saved_[(record.index + i) % saved_.size()] = bytes[i];
 }
 
-Result<void> Harness::restore_device(Lane& lane, QueueFeatures features) {
-  // A copy of exactly its size: AddressSanitizer sees what is read past it.
-  const auto exact = saved_;
-  const auto state = QueueState::decode(exact);
+Result<void> Harness::restore_device(Lane& lane, std::span<const std::byte> saved,
+                                     QueueFeatures features) {
+  const auto state = QueueState::decode(saved);
   if (!state) {
-    lane.device.reset();
+    lane.queue->reset();
     return std::unexpected(state.error());
   }
-  return lane.device.restore(world_.device(), *state, kMaxSize, features);
+  return lane.queue->restore(world_.device(), *state, kMaxSize, features);
 }
 
 void Harness::restore(Lane& lane) {
-  const auto features = features_of(lane.model.active() ? lane.model.setup() : lane.pending);
+  const auto negotiated = lane.model.active() ? lane.model.setup() : lane.pending;
+  // A copy of exactly its size: AddressSanitizer sees what is read past it.
+  const auto exact = saved_;
   begin_activation(lane);
   ModelError refusal;
   auto restored = Result<void>();
   step(
       [&] {
-        restored = restore_device(lane, features);
+        restored = restore_device(lane, exact, features_of(negotiated));
         // Before the oracles ask what it led to.
         compare_errors(kRoundTrip, "restoring", error_of(restored), refusal);
       },
-      [&] {
-        refusal = lane.model.restore(world_.model(), saved_, kMaxSize, features.event_index,
-                                     features.indirect);
-      });
+      [&] { refusal = lane.model.restore(world_.model(), saved_, kMaxSize, negotiated); });
   depth_.count(restored ? restores_ : refused_restores_);
   if (!restored) count(restored.error());
-  lane.available_index =
-      static_cast<std::uint16_t>(world_.read_number(GuestAddress(lane.model.setup().avail + 2), 2));
+  lane.available = lane.model.setup().packed
+                       ? packed_available(lane)
+                       : world_.read_number(GuestAddress(lane.model.setup().avail + 2), 2);
   lane.fresh = true;
 }
 
 void Harness::remap(Lane& lane) {
   auto remapped = Result<void>();
-  step([&] { remapped = lane.device.remap(world_.device()); }, [] {});
+  step([&] { remapped = lane.queue->remap(world_.device()); }, [] {});
   // The map is the same: an active queue goes on as if nothing had happened.
   compare_errors(kModelAgreement, "remapping", error_of(remapped),
                  lane.model.active() ? ModelError{} : ModelError{"queue_config.not_ready"});
@@ -480,7 +580,8 @@ void Harness::permit(const ModelChain& chain) {
 
 void Harness::permit_rings(const Lane& lane) {
   const auto& setup = lane.model.setup();
-  if (setup.size != 0) permitted_.push_back({GuestAddress(setup.used), 6 + 8ULL * setup.size});
+  if (setup.size != 0) permitted_.push_back({GuestAddress(setup.used), setup.used_bytes()});
+  if (setup.packed) permitted_.push_back({GuestAddress(setup.desc), 16ULL * setup.size});
 }
 
 void Harness::compare_chain(const WatchedChain& chain, const ModelChain& model) {
@@ -523,11 +624,11 @@ void Harness::spins() {
 
 void Harness::check_agreement() {
   for (auto& l : lanes_) {
-    compare_errors(kModelAgreement, "the queue", l->device.broken(), l->model.broken());
-    if (l->device.active() != l->model.active())
+    compare_errors(kModelAgreement, "the queue", l->queue->broken(), l->model.broken());
+    if (l->queue->active() != l->model.active())
       violated(kModelAgreement, "only one of device and model has an active queue");
-    if (l->device.in_flight() != l->model.in_flight())
-      violated(kLiveness, "the device has " + std::to_string(l->device.in_flight()) +
+    if (l->queue->in_flight() != l->model.in_flight())
+      violated(kLiveness, "the device has " + std::to_string(l->queue->in_flight()) +
                               " chains in flight, the model " +
                               std::to_string(l->model.in_flight()));
   }

@@ -28,21 +28,22 @@
 #include "guestproof/testing/harness/world.h"
 #include "guestproof/testing/model/queue_model.h"
 #include "guestproof/testing/scenario/record.h"
-#include "guestproof/virtio/queue/split_queue.h"
 #include "guestproof/virtio/queue/turn.h"
+#include "guestproof/virtio/queue/virt_queue.h"
 
 namespace guestproof::testing {
 
-using WatchedQueue = virtio::SplitQueue<WatchedMemory>;
+using WatchedQueue = virtio::VirtQueue<WatchedMemory>;
 using WatchedChain = virtio::Chain<WatchedQueue>;
 
 /// One virtqueue: the device's, the model's, and the guest's own notes about it.
 struct Lane {
   ModelQueueSetup pending;  // what the next activate takes
-  WatchedQueue device;
+  WatchedQueue own;
+  WatchedQueue* queue = &own;  // the device's; a device that has queues of its own puts one here
   QueueModel model;
-  std::uint16_t available_index = 0;
-  std::uint16_t next_free = 0;    // descriptor
+  std::uint64_t available = 0;    // chains made available; in a packed ring descriptors
+  std::uint16_t next_free = 0;    // descriptor; in a packed ring Buffer ID
   std::uint32_t activations = 0;  // chains taken before the last one are stale
   bool fresh = false;             // something was made available since the last kick
 };
@@ -61,7 +62,8 @@ struct RequestShape {
 
 class Harness : public Runner {
  public:
-  explicit Harness(std::size_t queues);
+  /// `features`: kQueue… flags of the queues that a program starts with.
+  explicit Harness(std::size_t queues, std::uint16_t features = kQueueIndirect);
 
   [[nodiscard]] const World& world() const { return world_; }
 
@@ -73,6 +75,11 @@ class Harness : public Runner {
 
   /// Back to a fresh device.
   virtual void reset_device() {}
+  /// Configures and activates the device's queue with what is pending.
+  [[nodiscard]] virtual Result<void> activate_device(Lane& lane);
+  /// Restores the device's queue from what was saved of one, perhaps patched.
+  [[nodiscard]] virtual Result<void> restore_device(Lane& lane, std::span<const std::byte> saved,
+                                                    virtio::QueueFeatures features);
   /// Builds a request on a queue; usually through publish_request().
   virtual void request(Lane& lane, const Record& record) = 0;
   using Turn = virtio::Turn;
@@ -149,13 +156,22 @@ class Harness : public Runner {
   [[nodiscard]] bool may_go_on() const override;
   void execute(const Record& record) override;
   void finish_program() override;
+  void guest_writes(Lane& lane, const Record& record);
   void write_descriptor(GuestAddress where, const Record& record, const Lane& lane);
+  void link_descriptor(const Lane& lane, const Record& record);
   void publish(Lane& lane, std::uint16_t head);
+  void move_available(Lane& lane, std::uint16_t distance);
+  void ask_for_event(const Lane& lane, std::uint16_t distance);
+  [[nodiscard]] GuestAddress packed_descriptor(const Lane& lane, std::uint64_t position) const;
+  /// The descriptor at this position of a packed ring as available, or not, in its turn.
+  [[nodiscard]] std::uint16_t packed_flags(const Lane& lane, std::uint64_t position,
+                                           std::uint64_t flags) const;
+  void publish_packed(Lane& lane, std::uint16_t id);
+  void publish_packed_request(Lane& lane, std::span<const virtio::VirtqDesc> descriptors);
+  [[nodiscard]] std::uint64_t packed_available(const Lane& lane) const;
   void setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags);
   /// Of this lane only: whatever was taken before is stale from now on.
   static void begin_activation(Lane& lane);
-  [[nodiscard]] Result<void> activate_device(Lane& lane);
-  [[nodiscard]] Result<void> restore_device(Lane& lane, virtio::QueueFeatures features);
   void activate(Lane& lane);
   void kick(Lane& lane, std::uint32_t budget = 0);
   void save(Lane& lane);
@@ -173,10 +189,12 @@ class Harness : public Runner {
   void check_agreement();
 
   World world_;
+  std::uint16_t features_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<MemoryRange> permitted_;  // where the device may write in this step
   std::vector<std::byte> saved_;
   std::vector<MemoryRange> buffers_;  // of the request that is being built
+  std::vector<virtio::VirtqDesc> descriptors_;
   std::uint32_t header_cursor_ = 0;
   std::uint32_t data_cursor_ = 0;
   std::uint32_t indirect_cursor_ = 0;

@@ -11,13 +11,16 @@ using virtio::ChainError;
 using virtio::QueueConfigError;
 using virtio::QueueError;
 
-QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(target_name) {
+QueueHarness::QueueHarness(std::string_view target_name)
+    : Harness(1, target_name == "queue_packed" ? kQueueIndirect | kQueuePacked : kQueueIndirect),
+      name_(target_name) {
   requests_ = depth_.add("request:echo");
   turns_ = depth_.add("device:more");
   taken_ = depth_.add("chain:taken");
   completed_ = depth_.add("chain:completed");
   stale_ = depth_.add("chain:stale");
   dropped_ = depth_.add("chain:dropped");
+  put_back_ = depth_.add("chain:put_back");
   accesses_ = depth_.add("chain:read");
   for (const auto* form : {"write", "read_split", "write_split", "read_object", "fill",
                            "read_object_split", "fill_split"})
@@ -27,8 +30,10 @@ QueueHarness::QueueHarness(std::string_view target_name) : Harness(1), name_(tar
     depth_.add_errors<virtio::QueueStateError>();
     return;
   }
-  // The maximum size is the harness' own, and every activation configures anew.
-  depth_.add_errors<QueueConfigError>({QueueConfigError::kMaxSize, QueueConfigError::kReady});
+  // The maximum size is the harness' own, every activation configures anew, and for the layout
+  // that was negotiated.
+  depth_.add_errors<QueueConfigError>(
+      {QueueConfigError::kMaxSize, QueueConfigError::kReady, QueueConfigError::kLayout});
   depth_.add_errors<ChainError>();
 }
 
@@ -47,7 +52,7 @@ void QueueHarness::request(Lane& lane, const Record& record) {
 
 Harness::Turn QueueHarness::serve(Lane& lane, std::uint32_t looks) {
   std::size_t position = 0;
-  const auto turn = process(lane.device, looks, [&](const WatchedChain& chain) {
+  const auto turn = process(*lane.queue, looks, [&](const WatchedChain& chain) {
     if (position == served_.size())
       violated(kModelAgreement, "the device took a chain that the model did not");
     compare_chain(chain, served_[position++]);
@@ -86,7 +91,7 @@ void QueueHarness::take(Lane& lane, const Record& record) {
   step(
       [&] {
         while (taken.size() < wanted) {
-          auto popped = lane.device.pop();
+          auto popped = lane.queue->pop();
           if (!popped) return count(popped.error());
           if (!*popped) break;
           if (taken.size() == expected.size())
@@ -114,7 +119,7 @@ void QueueHarness::take(Lane& lane, const Record& record) {
 void QueueHarness::complete(const Record& record) {
   if (held_.empty()) return;
   const auto position = record.index % 0x8000 % held_.size();
-  if ((record.index & 0x8000) != 0) return drop(position);
+  if ((record.index & 0x8000) != 0) return record.length == 0 ? drop(position) : put_back(position);
   Held& held = held_[position];
   const std::uint32_t written = record.length;
   const bool stale = look_again(held);
@@ -177,6 +182,25 @@ void QueueHarness::drop(std::size_t position) {
        });
   depth_.count(dropped_);
   held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(position));
+}
+
+void QueueHarness::put_back(std::size_t position) {
+  Held& held = held_[position];
+  const bool stale = look_again(held);
+  ModelError refusal;
+  if (stale) refusal = held.model.fault;
+  step(
+      [&] {
+        const auto done = held.device.put_back();
+        compare_errors(kModelAgreement, "putting a chain back", error_of(done), refusal);
+        if (!done) count(done.error());
+      },
+      [&] {
+        if (!stale && !held.lane->model.put_back(held.model))
+          refusal = {"queue.not_taken_last", held.model.head};
+      });
+  if (refusal.none()) depth_.count(put_back_);
+  if (refusal.none() || stale) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(position));
 }
 
 std::size_t QueueHarness::held(const Lane& lane) const {

@@ -1,5 +1,5 @@
 // The queue itself under test: an echo device behind it, chains taken and given back out of order,
-// state patched. Targets: queue, queue_state.
+// state patched. Targets: queue, queue_packed (which starts with a packed ring), queue_state.
 //
 // Requests: `value` is eight readable bytes, `length` readable bytes follow, and there is room for
 // `extra` bytes of answer (16 when 0).
@@ -47,13 +47,14 @@ class QueueHarness : public Harness {
   /// then it has no bytes. True when it is stale.
   bool look_again(Held& held);
   void drop(std::size_t position);
+  void put_back(std::size_t position);
   std::uint32_t model_answer(const ModelChain& chain) const;
 
   std::string_view name_;
   EchoDevice<WatchedQueue> device_;
   std::vector<ModelChain> served_;  // by the model, in this step
   std::vector<Held> held_;
-  Depth::Index requests_, turns_, taken_, completed_, stale_, dropped_, accesses_;
+  Depth::Index requests_, turns_, taken_, completed_, stale_, dropped_, put_back_, accesses_;
 };
 
 }  // namespace guestproof::testing

@@ -79,7 +79,8 @@ VsockHarness::VsockHarness() : Harness(2) {
   depth_.add_errors<VsockError>();
   // Every chain is returned before the next is taken, and packets ask for no more than there is.
   depth_.add_errors<QueueError>({QueueError::kHeadInFlight, QueueError::kStaleChain,
-                                 QueueError::kUsedLength, QueueError::kChainsInFlight});
+                                 QueueError::kUsedLength, QueueError::kChainsInFlight,
+                                 QueueError::kNotTakenLast});
   depth_.add_errors<ChainError>({ChainError::kReadPastEnd, ChainError::kWritePastEnd});
   // Regions are made once, and none ends where the addresses do.
   depth_.add_errors<MemoryError>({MemoryError::kAddressOverflow, MemoryError::kNotContiguous,
@@ -148,10 +149,10 @@ Harness::Turn VsockHarness::serve(Lane& lane, std::uint32_t) {
   const bool tx = is_tx(lane);
   std::size_t position = 0;
   do {
-    lane.device.disable_kicks();
+    lane.queue->disable_kicks();
     // A receive buffer is taken when there is something to put into it.
     while (tx || peer_.answers() != 0) {
-      auto popped = lane.device.pop();
+      auto popped = lane.queue->pop();
       if (!popped) {
         count(popped.error());
         return {};
@@ -167,10 +168,10 @@ Harness::Turn VsockHarness::serve(Lane& lane, std::uint32_t) {
       else
         receive(**popped, expected);
     }
-  } while (lane.device.enable_kicks() && (tx || peer_.answers() != 0));
+  } while (lane.queue->enable_kicks() && (tx || peer_.answers() != 0));
   if (position != served_.size())
     violated(kLiveness, "the device left a chain that the model served");
-  return {.notify = lane.device.needs_notification()};
+  return {.notify = lane.queue->needs_notification()};
 }
 
 Harness::Turn VsockHarness::serve_model(Lane& lane, std::uint32_t) {

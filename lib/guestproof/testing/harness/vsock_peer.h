@@ -13,13 +13,13 @@
 #include "guestproof/testing/watched_memory.h"
 #include "guestproof/virtio/device/vsock/header.h"
 #include "guestproof/virtio/device/vsock/packet.h"
-#include "guestproof/virtio/queue/split_queue.h"
+#include "guestproof/virtio/queue/virt_queue.h"
 
 namespace guestproof::testing {
 
 class VsockPeer {
  public:
-  using Chain = virtio::Chain<virtio::SplitQueue<WatchedMemory>>;
+  using Chain = virtio::Chain<virtio::VirtQueue<WatchedMemory>>;
 
   /// A packet that waits for a receive buffer.
   struct Answer {

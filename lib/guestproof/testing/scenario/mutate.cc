@@ -52,7 +52,7 @@ constexpr auto kEverything = [] {
 }  // namespace
 
 std::span<const Opcode> vocabulary(std::string_view target) {
-  if (target == "queue") return kQueueVocabulary;
+  if (target == "queue" || target == "queue_packed") return kQueueVocabulary;
   if (target == "queue_state") return kStateVocabulary;
   if (target == "block" || target == "vsock") return kDeviceVocabulary;
   if (target == "kvm_exit") return kRunPageVocabulary;

@@ -99,6 +99,8 @@ inline constexpr std::uint16_t kRequestKick = 16;  // notify at once
 inline constexpr std::uint16_t kQueueEventIndex = 1;
 inline constexpr std::uint16_t kQueueIndirect = 2;
 inline constexpr std::uint16_t kQueueNoEntries = 4;  // activate: with size 0
+inline constexpr std::uint16_t kQueuePacked = 8;
+inline constexpr std::uint16_t kQueueInOrder = 16;
 
 struct Record {
   std::uint8_t opcode = 0;  // 0

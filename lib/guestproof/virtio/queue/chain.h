@@ -33,7 +33,13 @@ struct ChainRecord {
   std::uint64_t readable_bytes = 0;
   std::uint64_t writable_bytes = 0;
   std::optional<Error> fault;
-  std::uint16_t head = 0;
+  std::uint16_t head = 0;        // its first descriptor's index; in a packed ring the Buffer ID
+  std::uint16_t ring_slots = 0;  // descriptors of a packed ring that it takes up
+
+  // Of ChainPool.
+  bool kept_back = false;  // completed, with `written` bytes, before its turn
+  std::uint32_t written = 0;
+  std::uint64_t sequence = 0;  // how many chains were taken before it
 
   /// No bytes; their room is kept.
   void clear() {
@@ -67,10 +73,12 @@ class [[nodiscard]] Chain {
   }
   ~Chain() { abandon(); }
 
-  // REQUIRES for all below: complete() has not succeeded on this chain, nor taken it as stale.
-  // Readers and writers are used no longer than that either, nor over a reset: the record is
-  // recycled, and those made before would still work on the driver's memory.
+  // REQUIRES for all below: complete() or put_back() has not succeeded on this chain, nor taken it
+  // as stale. Readers and writers are used no longer than that either, nor over a reset: the record
+  // is recycled, and those made before would still work on the driver's memory.
 
+  /// What names the chain among those in flight: its first descriptor's index, in a packed ring its
+  /// Buffer ID.
   [[nodiscard]] std::uint16_t head() const { return record_->head; }
   /// Why the chain is malformed or stale; nothing for a good one.
   [[nodiscard]] const std::optional<Error>& fault() const { return record_->fault; }
@@ -100,12 +108,22 @@ class [[nodiscard]] Chain {
   /// kStaleChain (reset took it back).
   [[nodiscard]] Result<void> complete(std::uint32_t written) {
     GUESTPROOF_INVARIANT(record_ != nullptr);
-    const auto done = queue_->finish(*record_, written);
-    if (done || done.error() == QueueError::kStaleChain) record_ = nullptr;
-    return done;
+    return release_if(queue_->finish(*record_, written));
+  }
+
+  /// The chain is as if it had never been taken: pop() reads it again. For a device that can do
+  /// nothing with it yet, or not all it needs; chains go back in the reverse order of taking.
+  /// Errors: QueueError::kNotTakenLast (the chain is still held), kStaleChain (reset took it back).
+  [[nodiscard]] Result<void> put_back() {
+    GUESTPROOF_INVARIANT(record_ != nullptr);
+    return release_if(queue_->put_back(*record_));
   }
 
  private:
+  Result<void> release_if(const Result<void>& done) {
+    if (done || done.error() == QueueError::kStaleChain) record_ = nullptr;
+    return done;
+  }
   void abandon() {
     if (record_ != nullptr) queue_->abandon(*std::exchange(record_, nullptr));
   }

@@ -1,5 +1,8 @@
-// The descriptor chain walk (virtio 1.3 §2.7.5): reads every descriptor once, checks it, and
-// collects the buffers.
+// The descriptor chain walk (virtio 1.3 §2.7.5, §2.8.5 to §2.8.7): reads every descriptor once,
+// checks it, and collects the buffers.
+//
+// A split ring's chain is run() from its head. A packed ring's is gathered by the ring, descriptor
+// by descriptor; its length in the ring is not decided here.
 //
 // What is refused (ChainError) and what is accepted:
 // - A chain has at most Queue Size descriptors, indirect ones counted in their table (§2.7.5.3.1),
@@ -8,6 +11,8 @@
 // is refused
 //   (§2.7.5.3.1). Its own WRITE flag is ignored (§2.7.5.3.2). Its table may have any alignment,
 //   spans regions that touch, and need be in memory only where the chain reads it.
+// - In a packed ring an indirect descriptor is alone in its chain (§2.8.5), and all of its table
+//   belongs to the chain: there, flags but WRITE, and the Buffer ID, are ignored (§2.8.7).
 // - Readable buffers come first (§2.7.4.2). Lengths sum to at most 2^32 (§2.7.5). A buffer of
 // length 0 is legal and
 //   is dropped. Buffer addresses are looked at when they are used, so a request with one bad data
@@ -51,6 +56,17 @@ class ChainWalk {
       record.clear();
   }
 
+  /// A packed ring's chain begins: `record` has nothing of it yet.
+  void begin(ChainRecord& record) const {
+    record.fault.reset();
+    record.clear();
+  }
+  /// Its next descriptor in the ring. When the chain is malformed already this does nothing.
+  void gather(const PackedDesc& desc, ChainRecord& record) {
+    if (!record.fault && !collect(desc, record)) [[unlikely]]
+      record.clear();
+  }
+
  private:
   using Slice = typename M::Slice;
 
@@ -79,6 +95,32 @@ class ChainWalk {
     return follow({front ? *front : nothing, base, entries}, 0, record);
   }
 
+  [[nodiscard]] bool collect(const PackedDesc& desc, ChainRecord& record) {
+    if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0) return collect_table(desc, record);
+    if (taken_ == limit_) return refuse(record, Error(ChainError::kTooLong, limit_, limit_));
+    return add(desc, record);
+  }
+
+  /// Collects the buffers of a packed ring's indirect table, all of it.
+  [[nodiscard]] bool collect_table(const PackedDesc& desc, ChainRecord& record) {
+    if (!indirect_negotiated_) return refuse(record, ChainError::kIndirectNotNegotiated);
+    if (taken_ != 0 || (desc.flags & VIRTQ_DESC_F_NEXT) != 0)
+      return refuse(record, Error(ChainError::kIndirectInChain, taken_));
+    if (!is_table_length(desc.len)) return refuse_length(desc.len, record);
+    const auto entries = static_cast<std::uint32_t>(desc.len / sizeof(PackedDesc));
+    if (entries > limit_) return refuse(record, Error(ChainError::kTooLong, limit_, limit_));
+    const GuestAddress base(desc.addr);
+    const auto front = memory_.find(base, desc.len, Access::kRead);
+    const Slice nothing;
+    const Table table{front ? *front : nothing, base, entries};
+    for (std::uint32_t index = 0; index < entries; ++index) {
+      PackedDesc entry;
+      if (!load(table, index, entry, record) || !add(entry, record)) [[unlikely]]
+        return false;
+    }
+    return true;
+  }
+
   /// Collects the buffers of one table from `index` on, up to the end of the chain or to an
   /// indirect descriptor.
   [[nodiscard]] bool follow(const Table& table, std::uint32_t index, ChainRecord& record) {
@@ -89,7 +131,6 @@ class ChainWalk {
       if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0) return note_indirect(desc, index, record);
       if (!add(desc, record)) [[unlikely]]
         return false;
-      ++taken_;
       if ((desc.flags & VIRTQ_DESC_F_NEXT) == 0) return true;
       index = desc.next;
       if (index >= table.entries) [[unlikely]]
@@ -98,7 +139,8 @@ class ChainWalk {
     return refuse(record, Error(ChainError::kTooLong, limit_, limit_));
   }
 
-  [[nodiscard]] bool add(const VirtqDesc& desc, ChainRecord& record) {
+  template <class Desc>
+  [[nodiscard]] bool add(const Desc& desc, ChainRecord& record) {
     const bool writable = (desc.flags & VIRTQ_DESC_F_WRITE) != 0;
     if (!writable && seen_writable_) [[unlikely]]
       return refuse(record, Error(ChainError::kReadableAfterWritable, taken_));
@@ -106,6 +148,7 @@ class ChainWalk {
     const auto total = record.readable_bytes + record.writable_bytes + desc.len;
     if (total > kMaxChainBytes) [[unlikely]]
       return refuse(record, Error(ChainError::kTotalLength, total, kMaxChainBytes));
+    ++taken_;
     if (desc.len == 0) return true;
     record.buffers.push_back({GuestAddress(desc.addr), desc.len});
     (writable ? record.writable_bytes : record.readable_bytes) += desc.len;
@@ -119,22 +162,29 @@ class ChainWalk {
     if (indirect_) return refuse(record, Error(ChainError::kIndirectNested, index));
     if ((desc.flags & VIRTQ_DESC_F_NEXT) != 0)
       return refuse(record, Error(ChainError::kIndirectWithNext, desc.next));
-    if (desc.len == 0 || desc.len % sizeof(VirtqDesc) != 0)
-      return refuse(record, Error(ChainError::kIndirectLength, desc.len, sizeof(VirtqDesc)));
+    if (!is_table_length(desc.len)) return refuse_length(desc.len, record);
     indirect_ = desc;
     return true;
   }
 
-  [[nodiscard]] bool load(const Table& table, std::uint32_t index, VirtqDesc& desc,
+  static bool is_table_length(std::uint32_t bytes) {
+    return bytes != 0 && bytes % sizeof(VirtqDesc) == 0;
+  }
+  static bool refuse_length(std::uint32_t bytes, ChainRecord& record) {
+    return refuse(record, Error(ChainError::kIndirectLength, bytes, sizeof(VirtqDesc)));
+  }
+
+  template <class Desc>
+  [[nodiscard]] bool load(const Table& table, std::uint32_t index, Desc& desc,
                           ChainRecord& record) const {
-    const std::uint64_t offset = std::uint64_t{index} * sizeof(VirtqDesc);
-    if (offset + sizeof(VirtqDesc) <= table.front.size()) [[likely]] {
-      desc = table.front.template load<VirtqDesc>(offset);
+    const std::uint64_t offset = std::uint64_t{index} * sizeof(Desc);
+    if (offset + sizeof(Desc) <= table.front.size()) [[likely]] {
+      desc = table.front.template load<Desc>(offset);
       return true;
     }
     const auto address = table.base.checked_add(offset);
     if (!address) return refuse(record, Error(ChainError::kIndirectUnmapped, table.base.raw()));
-    const auto far = read_object<VirtqDesc>(memory_, *address);
+    const auto far = read_object<Desc>(memory_, *address);
     if (!far) return refuse(record, Error(ChainError::kIndirectUnmapped, address->raw()));
     desc = *far;
     return true;

@@ -20,13 +20,19 @@ bool overlap(const Area& a, const Area& b) {
 Result<QueueConfig> QueueConfig::create(std::uint16_t max_size) {
   if (max_size > kMaxQueueSize || !std::has_single_bit(max_size))
     return fail(QueueConfigError::kMaxSize, max_size, kMaxQueueSize);
-  return QueueConfig(max_size);
+  return QueueConfig(max_size, RingLayout::kSplit);
+}
+
+Result<void> QueueConfig::set_layout(RingLayout layout) {
+  if (ready_) return fail(QueueConfigError::kReady);
+  if (layout != layout_) *this = QueueConfig(max_size_, layout);
+  return {};
 }
 
 Result<void> QueueConfig::set_size(std::uint16_t size) {
   if (ready_) return fail(QueueConfigError::kReady);
   if (size == 0) return fail(QueueConfigError::kSizeZero, size, max_size_);
-  if (!std::has_single_bit(size))
+  if (layout_ == RingLayout::kSplit && !std::has_single_bit(size))
     return fail(QueueConfigError::kSizeNotPowerOfTwo, size, max_size_);
   if (size > max_size_) return fail(QueueConfigError::kSizeAboveMax, size, max_size_);
   size_ = size;
@@ -47,7 +53,7 @@ Result<void> QueueConfig::set_descriptor_table(GuestAddress address) {
 }
 
 Result<void> QueueConfig::set_available_ring(GuestAddress address) {
-  return set_area(available_ring_, address, kAvailableRingAlign,
+  return set_area(available_ring_, address, available_ring_align(layout_),
                   QueueConfigError::kAvailableRingAlign);
 }
 
@@ -57,10 +63,11 @@ Result<void> QueueConfig::set_used_ring(GuestAddress address) {
 
 Result<void> QueueConfig::set_ready() {
   if (ready_) return fail(QueueConfigError::kReady);
+  const auto bytes = AreaBytes::of(layout_, size_);
   const std::array areas{
-      Area{descriptor_table_.raw(), descriptor_table_bytes(size_)},
-      Area{available_ring_.raw(), available_ring_bytes(size_)},
-      Area{used_ring_.raw(), used_ring_bytes(size_)},
+      Area{descriptor_table_.raw(), bytes.descriptor_table},
+      Area{available_ring_.raw(), bytes.available_ring},
+      Area{used_ring_.raw(), bytes.used_ring},
   };
   for (std::size_t i = 1; i < areas.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)

@@ -7,10 +7,12 @@ constexpr std::array kQueueEntries{
     ErrorEntry{QueueError::kNotActive, "not_active", "the queue is not active"},
     ErrorEntry{QueueError::kAvailIndex, "avail_index",
                "the available index is {value} entries ahead, more than the queue size {limit}"},
-    ErrorEntry{QueueError::kHeadIndex, "head_index",
-               "available descriptor head {value} is not below the queue size {limit}"},
-    ErrorEntry{QueueError::kHeadInFlight, "head_in_flight",
-               "descriptor head {value} was made available again before it was returned"},
+    ErrorEntry{
+        QueueError::kHeadIndex, "head_index",
+        "available descriptor head or Buffer ID {value} is not below the queue size {limit}"},
+    ErrorEntry{
+        QueueError::kHeadInFlight, "head_in_flight",
+        "descriptor head or Buffer ID {value} was made available again before it was returned"},
     ErrorEntry{QueueError::kStaleChain, "stale_chain",
                "the chain with head {value} was taken before the queue was reset"},
     ErrorEntry{QueueError::kUsedLength, "used_length",
@@ -19,6 +21,12 @@ constexpr std::array kQueueEntries{
                "{value} chains were taken and are not yet returned"},
     ErrorEntry{QueueError::kSavedBroken, "saved_broken",
                "the queue was broken when its state was saved"},
+    ErrorEntry{QueueError::kNotTakenLast, "not_taken_last",
+               "the chain with head {value} is not the one that was taken last"},
+    ErrorEntry{QueueError::kDescriptorNotAvailable, "descriptor_not_available",
+               "descriptor {value} of the ring goes on with a chain and is not marked available"},
+    ErrorEntry{QueueError::kDescriptorInFlight, "descriptor_in_flight",
+               "descriptor {value} of the ring was made available again before it was returned"},
 };
 static_assert(error_entries_are_dense(kQueueEntries));
 constexpr ErrorDomain kQueueDomain{"queue", kQueueEntries};
@@ -51,6 +59,9 @@ constexpr std::array kConfigEntries{
                "guest memory"},
     ErrorEntry{QueueConfigError::kAreasOverlap, "areas_overlap",
                "the queue area at {value:x} overlaps the one at {limit:x}"},
+    ErrorEntry{QueueConfigError::kLayout, "layout",
+               "a queue configured for ring layout {value}, where only {limit} will do (0 split, 1 "
+               "packed)"},
 };
 static_assert(error_entries_are_dense(kConfigEntries));
 constexpr ErrorDomain kConfigDomain{"queue_config", kConfigEntries};
@@ -78,6 +89,8 @@ constexpr std::array kChainEntries{
                "{value} bytes wanted from a chain that has {limit} device-readable bytes left"},
     ErrorEntry{ChainError::kWritePastEnd, "write_past_end",
                "{value} bytes for a chain that has {limit} device-writable bytes left"},
+    ErrorEntry{ChainError::kIndirectInChain, "indirect_in_chain",
+               "an indirect descriptor at place {value} of a packed ring's chain of several"},
 };
 static_assert(error_entries_are_dense(kChainEntries));
 constexpr ErrorDomain kChainDomain{"chain", kChainEntries};

@@ -17,6 +17,9 @@ enum class QueueError : std::uint16_t {
   kUsedLength,
   kChainsInFlight,
   kSavedBroken,
+  kNotTakenLast,
+  kDescriptorNotAvailable,
+  kDescriptorInFlight,
 };
 const ErrorDomain& error_domain(QueueError);
 
@@ -35,6 +38,7 @@ enum class QueueConfigError : std::uint16_t {
   kAvailableRingRange,
   kUsedRingRange,
   kAreasOverlap,
+  kLayout,
 };
 const ErrorDomain& error_domain(QueueConfigError);
 
@@ -52,6 +56,7 @@ enum class ChainError : std::uint16_t {
   kIndirectUnmapped,
   kReadPastEnd,
   kWritePastEnd,
+  kIndirectInChain,
 };
 const ErrorDomain& error_domain(ChainError);
 

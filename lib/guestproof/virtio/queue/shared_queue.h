@@ -16,6 +16,6 @@
 namespace guestproof::virtio {
 
 template <GuestMemory M>
-using SharedQueue = BasicSplitQueue<M, std::mutex>;
+using SharedQueue = BasicQueue<SplitRing<M>, std::mutex>;
 
 }  // namespace guestproof::virtio

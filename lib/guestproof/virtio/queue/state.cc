@@ -22,7 +22,8 @@ constexpr std::array kStateEntries{
                "queue state field max_size is {value}, not the queue's {limit} or not a power of "
                "two up to it"},
     ErrorEntry{QueueStateError::kSize, "size",
-               "queue state field size is {value}, not a power of two from 1 to {limit}"},
+               "queue state field size is {value}, not from 1 to {limit}, or of a split queue and "
+               "not a power of two"},
     ErrorEntry{QueueStateError::kDescriptorTable, "descriptor_table",
                "queue state field descriptor_table is {value:x}: misaligned (to {limit}) or not in "
                "guest memory"},
@@ -34,14 +35,16 @@ constexpr std::array kStateEntries{
                "writable guest memory"},
     ErrorEntry{QueueStateError::kOverlap, "overlap",
                "queue state areas overlap: the one at {value:x} and the one at {limit:x}"},
-    ErrorEntry{QueueStateError::kNextAvail, "next_avail",
-               "queue state field next_avail is {value} in a queue that is not ready"},
+    ErrorEntry{
+        QueueStateError::kNextAvail, "next_avail",
+        "queue state field next_avail is {value}: not 0 in a queue that is not ready, or not "
+        "in the {limit} descriptors of a packed ring"},
     ErrorEntry{QueueStateError::kNextUsed, "next_used",
                "queue state field next_used is {value} while next_avail is {limit}; no chain is in "
                "flight in a saved queue"},
     ErrorEntry{QueueStateError::kSignalledUsed, "signalled_used",
-               "queue state field signalled_used is {value} and marked as unknown, or the queue is "
-               "not ready"},
+               "queue state field signalled_used is {value}: marked as unknown, in a queue that is "
+               "not ready, or not in the {limit} descriptors of a packed ring"},
     ErrorEntry{QueueStateError::kFeatures, "features",
                "queue state flags say ring features {value:x}, the device negotiated {limit:x}"},
 };
@@ -56,7 +59,9 @@ constexpr std::uint16_t kFlagEventIndex = 2;
 constexpr std::uint16_t kFlagIndirect = 4;
 constexpr std::uint16_t kFlagBroken = 8;
 constexpr std::uint16_t kFlagSignalled = 16;
-constexpr std::uint16_t kFlagsKnown = 31;
+constexpr std::uint16_t kFlagPacked = 32;
+constexpr std::uint16_t kFlagInOrder = 64;
+constexpr std::uint16_t kFlagsKnown = 127;
 
 struct Wire {
   le32 magic;             // 0
@@ -84,6 +89,8 @@ std::uint16_t flags_of(const QueueState& state) {
   if (state.features.indirect) flags |= kFlagIndirect;
   if (state.broken) flags |= kFlagBroken;
   if (state.signalled_used) flags |= kFlagSignalled;
+  if (state.features.packed) flags |= kFlagPacked;
+  if (state.features.in_order) flags |= kFlagInOrder;
   return flags;
 }
 
@@ -109,6 +116,7 @@ QueueState QueueState::of(const QueueConfig& config) {
   state.max_size = config.max_size();
   state.size = config.size();
   state.ready = config.ready();
+  state.features.packed = config.layout() == RingLayout::kPacked;
   state.descriptor_table = config.descriptor_table();
   state.available_ring = config.available_ring();
   state.used_ring = config.used_ring();
@@ -146,6 +154,8 @@ Result<QueueState> QueueState::decode(std::span<const std::byte> bytes) {
   state.broken = (wire.flags & kFlagBroken) != 0;
   state.features.event_index = (wire.flags & kFlagEventIndex) != 0;
   state.features.indirect = (wire.flags & kFlagIndirect) != 0;
+  state.features.packed = (wire.flags & kFlagPacked) != 0;
+  state.features.in_order = (wire.flags & kFlagInOrder) != 0;
   state.descriptor_table = GuestAddress(wire.descriptor_table);
   state.available_ring = GuestAddress(wire.available_ring);
   state.used_ring = GuestAddress(wire.used_ring);
@@ -159,11 +169,13 @@ Result<QueueState> QueueState::decode(std::span<const std::byte> bytes) {
 Result<QueueConfig> QueueState::config() const {
   auto config = QueueConfig::create(max_size);
   if (!config) return fail(QueueStateError::kMaxSize, max_size, kMaxQueueSize);
+  GUESTPROOF_INVARIANT(config->set_layout(features.layout()));
   if (!config->set_size(size)) return fail(QueueStateError::kSize, size, max_size);
   if (!config->set_descriptor_table(descriptor_table))
     return fail(QueueStateError::kDescriptorTable, descriptor_table.raw(), kDescriptorTableAlign);
   if (!config->set_available_ring(available_ring))
-    return fail(QueueStateError::kAvailableRing, available_ring.raw(), kAvailableRingAlign);
+    return fail(QueueStateError::kAvailableRing, available_ring.raw(),
+                available_ring_align(features.layout()));
   if (!config->set_used_ring(used_ring))
     return fail(QueueStateError::kUsedRing, used_ring.raw(), kUsedRingAlign);
   if (ready) {
@@ -173,6 +185,12 @@ Result<QueueConfig> QueueState::config() const {
     if (broken) return fail(QueueStateError::kFlags, flags_of(*this), kFlagsKnown & ~kFlagBroken);
     if (next_avail != 0) return fail(QueueStateError::kNextAvail, next_avail);
     if (signalled_used) return fail(QueueStateError::kSignalledUsed, *signalled_used);
+  }
+  if (features.packed && ready) {
+    // Bit 15 is the wrap counter.
+    if ((next_avail & 0x7fff) >= size) return fail(QueueStateError::kNextAvail, next_avail, size);
+    if (signalled_used && (*signalled_used & 0x7fff) >= size)
+      return fail(QueueStateError::kSignalledUsed, *signalled_used, size);
   }
   if (next_used != next_avail) return fail(QueueStateError::kNextUsed, next_used, next_avail);
   return config;

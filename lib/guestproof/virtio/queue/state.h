@@ -19,7 +19,10 @@
 //   14     2    next_avail
 //
 // flags: 1 ready, 2 event index negotiated, 4 indirect descriptors negotiated, 8 broken, 16
-// signalled_used is known.
+// signalled_used is known, 32 packed, 64 used in order.
+//
+// In a packed queue next_avail, next_used and signalled_used are positions in the ring (below its
+// size) in bits 0-14 with their wrap counters in bit 15.
 #pragma once
 
 #include <array>
@@ -57,7 +60,12 @@ const ErrorDomain& error_domain(QueueStateError);
 struct QueueFeatures {
   bool event_index = false;  // VIRTIO_F_EVENT_IDX, §2.7.7 and §2.7.10
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC, §2.7.5.3
+  bool packed = false;       // VIRTIO_F_RING_PACKED, §2.8
+  bool in_order = false;     // VIRTIO_F_IN_ORDER, §2.7.9 and §2.8.8
 
+  [[nodiscard]] RingLayout layout() const {
+    return packed ? RingLayout::kPacked : RingLayout::kSplit;
+  }
   friend bool operator==(const QueueFeatures&, const QueueFeatures&) = default;
 };
 
@@ -73,10 +81,12 @@ struct QueueState {
   GuestAddress descriptor_table;
   GuestAddress available_ring;
   GuestAddress used_ring;
-  /// Free-running; equal, because a queue with chains in flight is not saved.
+  /// Free-running, or positions in a packed ring; equal, because a queue with chains in flight is
+  /// not saved.
   std::uint16_t next_avail = 0;
   std::uint16_t next_used = 0;
-  /// The used index at the last notification; unknown when it lies 2^16 or more entries back.
+  /// The used index at the last notification; unknown when it lies 2^16 entries back or more, in a
+  /// packed ring twice its size.
   std::optional<std::uint16_t> signalled_used;
 
   /// The state of a queue that is configured, perhaps in part, and not active.
