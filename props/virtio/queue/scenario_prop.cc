@@ -24,7 +24,7 @@ rc::Gen<Record> record_for(std::string_view target) {
 }
 
 void agrees(std::string_view target) {
-  static QueueHarness harness("queue");
+  QueueHarness harness(target);
   const auto program = *rc::gen::container<Program>(record_for(target));
   const auto violation = harness.run(program);
   if (violation)
@@ -32,6 +32,7 @@ void agrees(std::string_view target) {
 }
 
 RC_GTEST_PROP(QueueScenario, DeviceAndModelAgree, ()) { agrees("queue"); }
+RC_GTEST_PROP(QueueScenario, DeviceAndModelAgreeOnPackedRings, ()) { agrees("queue_packed"); }
 RC_GTEST_PROP(QueueScenario, DeviceAndModelAgreeOnState, ()) { agrees("queue_state"); }
 
 RC_GTEST_PROP(QueueScenario, AProgramRunsTheSameTwice, ()) {
