@@ -72,6 +72,8 @@ class QueueConfig {
 
   /// Fixes the configuration. Errors: kAreasOverlap.
   [[nodiscard]] Result<void> set_ready();
+  /// Not ready any more; the rest stays as it is.
+  void disable() { ready_ = false; }
   /// Back to maximum size, no addresses, not ready; the layout stays.
   void reset() { *this = QueueConfig(max_size_, layout_); }
 

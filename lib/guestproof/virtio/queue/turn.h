@@ -18,6 +18,7 @@
 // Specification: virtio 1.3 §2.7.7 and §2.7.10 (notifications both ways).
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <utility>
 
@@ -39,16 +40,20 @@ template <class Queue>
   return std::uint32_t{queue.size()} + 1;
 }
 
-/// Looks for a chain at most `looks` times (at least 1) and calls `serve(chain)` with each that it
-/// finds; the chain is dropped, and so returned with length 0, unless `serve` completes or keeps
-/// it. A look that finds none counts: a guest could let the device see chains come that are gone
-/// when it takes them. Errors: QueueError, the queue is broken until reset; those of `serve`, which
-/// end the turn. Kicks are off after an error.
-template <class Queue, class Serve>
-[[nodiscard]] Result<Turn> take_turn(Queue& queue, std::uint32_t looks, Serve&& serve) {
+/// Looks for a chain at most `looks` times (at least 1), each time only if `ready()`, and calls
+/// `serve(chain)` with each that it finds; the chain is dropped, and so returned with length 0,
+/// unless `serve` completes or keeps it. A look that finds none counts: a guest could let the
+/// device see chains come that are gone when it takes them. When it is not ready, say because it
+/// has nothing to give to the driver, the turn ends with kicks off: another one comes when it is.
+/// Errors: QueueError, the queue is broken until reset; those of `serve`, which end the turn. Kicks
+/// are off after an error.
+template <class Queue, std::predicate Ready, class Serve>
+[[nodiscard]] Result<Turn> take_turn(Queue& queue, std::uint32_t looks, Ready&& ready,
+                                     Serve&& serve) {
   GUESTPROOF_INVARIANT(looks != 0);
   queue.disable_kicks();
   for (; looks != 0; --looks) {
+    if (!ready()) return Turn{.notify = queue.needs_notification(), .more = false};
     auto popped = queue.pop();
     if (!popped) return std::unexpected(popped.error());
     if (*popped) {
@@ -60,6 +65,12 @@ template <class Queue, class Serve>
     }
   }
   return Turn{.notify = queue.needs_notification(), .more = true};
+}
+
+/// Always ready.
+template <class Queue, class Serve>
+[[nodiscard]] Result<Turn> take_turn(Queue& queue, std::uint32_t looks, Serve&& serve) {
+  return take_turn(queue, looks, [] { return true; }, std::forward<Serve>(serve));
 }
 
 }  // namespace guestproof::virtio
