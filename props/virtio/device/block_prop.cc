@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "guestproof/testing/deferred_backend.h"
 #include "guestproof/testing/driver.h"
 #include "guestproof/testing/memory_backend.h"
 #include "guestproof/testing/watched_memory.h"
@@ -20,6 +21,7 @@ namespace guestproof::virtio::block {
 namespace {
 
 using testing::BufferSpec;
+using testing::DeferredBackend;
 using testing::Driver;
 using testing::MemoryBackend;
 using testing::MemoryRange;
@@ -361,6 +363,56 @@ RC_GTEST_PROP(BlockDevice, AnyChainIsReturnedAndStaysInside, ()) {
   RC_ASSERT(outcome.status.has_value() || machine.storage.calls().empty());
   RC_ASSERT(outcome.bytes != 0 || machine.disk() == before);
   RC_TAG(outcome.error ? outcome.error->name() : "ok");
+}
+
+/// Reads and writes of a sector each, in flight together; no two of the same sector.
+RC_GTEST_PROP(BlockEngine, AnyOrderOfCompletionIsRight, ()) {
+  Machine machine;
+  const auto before = machine.disk();
+  const auto depth = *rc::gen::inRange<std::uint32_t>(1, 9).as("depth");
+  machine.storage.limit_transfers(*rc::gen::element<std::size_t>(SIZE_MAX, 300, 100).as("limit"));
+  DeferredBackend deferred(machine.storage, depth);
+  auto engine = Engine<SplitQueue<WatchedMemory>>::create(whole_config(), deferred).value();
+  std::vector<bool> writes;
+  const auto requests = *rc::gen::inRange<std::uint64_t>(1, 9).as("requests");
+  const auto data_of = [](std::uint64_t i) { return GuestAddress(kWritable + i * 1024); };
+  for (std::uint64_t i = 0; i < requests; ++i) {
+    writes.push_back(*rc::gen::arbitrary<bool>());
+    const GuestAddress header(kReadable + i * 32);
+    RC_ASSERT(write_object(machine.guest, header,
+                           VirtioBlkReq{writes[i] ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 0, i})
+                  .has_value());
+    RC_ASSERT(write_bytes(machine.guest, data_of(i), Bytes(513, static_cast<std::byte>(0x80 + i)))
+                  .has_value());
+    machine.driver.add_chain({{header, 16, false},
+                              {data_of(i), 512, !writes[i]},
+                              {GuestAddress(data_of(i).raw() + 512), 1, true}});
+  }
+
+  std::uint64_t answered = 0;
+  const auto observe = [&](const Outcome& outcome) {
+    RC_ASSERT(outcome.status == VIRTIO_BLK_S_OK);
+    RC_ASSERT(outcome.bytes == 512);
+    ++answered;
+  };
+  while (answered != requests) {
+    RC_ASSERT(engine.serve(machine.queue, kQueueSize, observe).has_value());
+    RC_ASSERT(deferred.dispatched());
+    RC_ASSERT(engine.in_flight() == deferred.pending().size());
+    RC_ASSERT(engine.in_flight() == std::min<std::uint64_t>(depth, requests - answered));
+    deferred.finish(*rc::gen::inRange<std::size_t>(0, deferred.pending().size()).as("finishes"));
+    RC_ASSERT(engine.reap(observe).has_value());
+  }
+
+  RC_ASSERT(machine.driver.used_index() == requests);
+  for (std::uint64_t i = 0; i < requests; ++i) {
+    Bytes data(513);
+    RC_ASSERT(read_bytes(machine.guest, data_of(i), data).has_value());
+    RC_ASSERT(data.back() == std::byte{VIRTIO_BLK_S_OK});
+    data.pop_back();
+    RC_ASSERT(std::ranges::equal(data, std::span(machine.storage.bytes()).subspan(i * 512, 512)));
+    if (!writes[i]) RC_ASSERT(std::ranges::equal(data, std::span(before).subspan(i * 512, 512)));
+  }
 }
 
 }  // namespace
