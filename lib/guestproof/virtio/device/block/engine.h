@@ -162,8 +162,8 @@ class Engine {
   [[nodiscard]] Slot& free_slot();
   [[nodiscard]] Execution::Policy policy() const;
 
-  // What comes before the storage's work, by type; and after it. `request.writable` is left behind
-  // what was written to the guest.
+  // What comes before the storage's work, by type. `request.writable` is left behind what was
+  // written to the guest.
   [[nodiscard]] Result<void> prepare(Request<Memory>& request, Execution& execution) const;
   [[nodiscard]] Result<void> find_targets(const Request<Memory>& request,
                                           std::vector<::iovec>& parts) const;
@@ -171,12 +171,13 @@ class Engine {
                                           std::vector<::iovec>& parts) const;
   [[nodiscard]] Result<void> read_segments(
       Request<Memory>& request, std::vector<VirtioBlkDiscardWriteZeroes>& segments) const;
-  void end_of_read(Request<Memory>& request, const Execution& execution) const;
 
   void begin(Slot& slot);
   /// Submits until there is something to wait for, or the request is done.
   template <class Observe>
   void run(Slot& slot, Observe& observe);
+  /// The result of an operation that was submitted.
+  void absorb(Slot& slot, const OperationResult& result);
   template <class Observe>
   void reap_once(Observe& observe);
   template <class Observe>
@@ -277,7 +278,7 @@ void Engine<Queue>::run(Slot& slot, Observe& observe) {
   while (const auto* operation = slot.execution.next(policy())) {
     const auto result = backend_->submit(*operation);
     if (!result) return;
-    slot.execution.took(*result);
+    absorb(slot, *result);
   }
   finish(slot, observe);
 }
@@ -291,7 +292,7 @@ void Engine<Queue>::reap_once(Observe& observe) {
     for (const auto& completion : std::span(batch).first(count)) {
       Slot& slot = *slots_.at(completion.token);
       GUESTPROOF_INVARIANT(slot.work);
-      slot.execution.took(completion.result);
+      absorb(slot, completion.result);
       run(slot, observe);
     }
   }
@@ -318,7 +319,10 @@ Outcome Engine<Queue>::answer(Work& work, const Execution& execution) const {
   auto& request = *work.request;
   if (request.header) outcome.type = request.header->type;
   if (work.chain.stale()) return outcome;
-  if (outcome.type == VIRTIO_BLK_T_IN && !request.refusal) end_of_read(request, execution);
+  // What could not be read. Where an address is bad the filling stops: there is nothing to fill,
+  // and the error is known.
+  if (outcome.error && outcome.type == VIRTIO_BLK_T_IN && !request.refusal)
+    static_cast<void>(request.writable.fill(request.answer_bytes(), std::byte{0}));
   outcome.status = outcome.error ? status_of(*outcome.error) : VIRTIO_BLK_S_OK;
   request.status.store(0, *outcome.status);
   const auto written = work.answer_bytes - request.answer_bytes();
@@ -370,15 +374,16 @@ Result<void> Engine<Queue>::read_segments(
   return check_segments(request.header->type, segments, config_);
 }
 
-/// The pages of what was read are dirty; what was not is zeroes.
+/// The pages of what was read are dirty from now on.
 template <class Queue>
-void Engine<Queue>::end_of_read(Request<Memory>& request, const Execution& execution) const {
-  const auto wanted = request.answer_bytes();
-  static_cast<void>(request.writable.visit_slices(
-      execution.bytes(), [](const typename Memory::Slice& slice) { slice.written_by_io(); }));
-  // Where an address is bad the filling stops: there is nothing to fill, and the error is known.
-  if (execution.error())
-    static_cast<void>(request.writable.fill(wanted - execution.bytes(), std::byte{0}));
+void Engine<Queue>::absorb(Slot& slot, const OperationResult& result) {
+  const auto before = slot.execution.bytes();
+  slot.execution.took(result);
+  auto& work = *slot.work;
+  if (work.request->header->type != VIRTIO_BLK_T_IN || work.chain.stale()) return;
+  static_cast<void>(work.request->writable.visit_slices(
+      slot.execution.bytes() - before,
+      [](const typename Memory::Slice& slice) { slice.written_by_io(); }));
 }
 
 }  // namespace guestproof::virtio::block
