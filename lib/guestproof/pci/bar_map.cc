@@ -53,18 +53,14 @@ bool BarMap::in_a_window(const BarRange& range) const {
                              [&](const auto& window) { return whole_in(window, range); });
 }
 
-Result<void> BarMap::check(const BarRange& range) const {
-  if (!in_a_window(range)) return fail(PciError::kBarOutside, range.base, range.size);
-  const auto& all = places(range.io);
-  const auto next = behind(all, range.last());  // the one before it starts at or before our last
-  if (next == all.begin() || std::prev(next)->range.last() < range.base) return {};
-  return fail(PciError::kBarOverlap, range.base, std::prev(next)->range.base);
-}
-
 Result<void> BarMap::place(const Place& place) {
-  if (const auto ok = check(place.range); !ok) return ok;
-  auto& all = places_[place.range.io ? 1 : 0];
-  all.insert(behind(all, place.range.base), place);
+  const auto& range = place.range;
+  if (!in_a_window(range)) return fail(PciError::kBarOutside, range.base, range.size);
+  auto& all = places_[range.io ? 1 : 0];
+  const auto next = behind(all, range.last());  // the one before it starts at or before our last
+  if (next != all.begin() && std::prev(next)->range.last() >= range.base)
+    return fail(PciError::kBarOverlap, range.base, std::prev(next)->range.base);
+  all.insert(next, place);
   return {};
 }
 

@@ -56,10 +56,8 @@ class BarMap {
   /// Room for so many BARs, so that place() allocates nothing.
   void reserve(std::size_t bars);
   void clear();
-  /// Errors: kBarOutside; kBarOverlap, of one that was placed before.
+  /// Errors: kBarOutside; kBarOverlap, with one that was placed before (the highest of these).
   [[nodiscard]] Result<void> place(const Place& place);
-  /// Errors: kBarOutside, kBarOverlap: why place() would refuse the range.
-  [[nodiscard]] Result<void> check(const BarRange& range) const;
   /// The BAR that has the address. Nothing when none has.
   [[nodiscard]] const Place* find(bool io, std::uint64_t address) const;
 

@@ -38,19 +38,32 @@ Bus::Bus(const BarMap& map, BarObserver& observer, IntxSink& lines, const Identi
       observer_(&observer),
       lines_(&lines),
       bridge_(std::make_unique<Function>(ConfigSpace::Builder(bridge).build())) {
-  members_.push_back({{}, bridge_.get(), {}, {}});
+  members_.push_back(without_places({}, *bridge_));
+}
+
+Bus::Member Bus::without_places(Slot slot, Function& function) {
+  Member member{slot, &function, {}, {}};
+  member.places.fill(fail(PciError::kNoBar));
+  return member;
 }
 
 Result<Bus> Bus::create(const BarWindows& windows, BarObserver& observer, IntxSink& lines,
                         const Identity& bridge) {
   const auto map = BarMap::create(windows);
   if (!map) return std::unexpected(map.error());
-  return Bus(*map, observer, lines, bridge);
+  auto bus = Bus(*map, observer, lines, bridge);
+  bus.place_bars();
+  return bus;
+}
+
+const Bus::Member* Bus::member(Slot slot) const {
+  const auto at = std::ranges::lower_bound(members_, slot, {}, &Member::slot);
+  return at != members_.end() && at->slot == slot ? &*at : nullptr;
 }
 
 Function* Bus::find(Slot slot) const {
-  const auto at = std::ranges::lower_bound(members_, slot, {}, &Member::slot);
-  return at != members_.end() && at->slot == slot ? at->function : nullptr;
+  const auto* there = member(slot);
+  return there != nullptr ? there->function : nullptr;
 }
 
 Result<void> Bus::add(Slot slot, Function& function) {
@@ -61,7 +74,7 @@ Result<void> Bus::add(Slot slot, Function& function) {
   if (slot.function != 0 && (first == nullptr || !first->config().multi_function()))
     return fail(PciBuildError::kSingleFunction, slot.routing_id());
   members_.insert(std::ranges::upper_bound(members_, slot, {}, &Member::slot),
-                  {slot, &function, {}, {}});
+                  without_places(slot, function));
   map_.reserve(members_.size() * kBars);
   refresh_bars();
   refresh_lines();
@@ -100,7 +113,11 @@ Result<void> Bus::write_ecam(std::uint64_t offset, std::span<const std::byte> da
       **function, [&] { return (*function)->write_config(offset % kExtendedConfigBytes, data); });
   if (!done || before == Decoding((*function)->config())) return done;
   refresh_bars();
-  return check_placement(**function, slot_at(offset));
+  for (const auto& place : member(slot_at(offset))->places)
+    if (!place &&
+        (place.error() == PciError::kBarOutside || place.error() == PciError::kBarOverlap))
+      return std::unexpected(place.error());
+  return {};
 }
 
 Result<std::uint64_t> Bus::port_target(std::uint16_t port, std::size_t width) const {
@@ -164,47 +181,35 @@ Result<void> Bus::write(bool io, std::uint64_t address, std::span<const std::byt
 }
 
 Result<BarRange> Bus::placement(Slot slot, unsigned bar) const {
-  const auto* function = find(slot);
-  if (function == nullptr) return fail(PciError::kAbsent, slot.routing_id());
-  const auto range = function->config().decoded(bar);
-  if (!range) return range;
-  const auto* there = map_.find(range->io, range->base);
-  if (there != nullptr && there->slot == slot && there->bar == bar) return range;
-  if (const auto why = map_.check(*range); !why) return std::unexpected(why.error());
-  GUESTPROOF_INVARIANT(false);  // what could be placed is
-}
-
-Result<void> Bus::check_placement(const Function& function, Slot slot) const {
-  for (unsigned bar = 0; bar < kBars; ++bar) {
-    if (!function.config().decoded(bar)) continue;
-    if (const auto placed = placement(slot, bar); !placed) return std::unexpected(placed.error());
-  }
-  return {};
+  const auto* there = member(slot);
+  if (there == nullptr) return fail(PciError::kAbsent, slot.routing_id());
+  if (bar >= kBars) return fail(PciError::kNoBar, bar);
+  return there->places[bar];
 }
 
 void Bus::place_bars() {
   map_.clear();
-  for (auto& member : members_)
+  for (auto& each : members_) {
+    each.before = each.places;
     for (unsigned bar = 0; bar < kBars; ++bar) {
-      member.next[bar].reset();
-      const auto range = member.function->config().decoded(bar);
-      if (range && map_.place({*range, member.slot, static_cast<std::uint8_t>(bar)}))
-        member.next[bar] = *range;
+      auto& place = each.places[bar] = each.function->config().decoded(bar);
+      if (!place) continue;
+      const auto placed = map_.place({*place, each.slot, static_cast<std::uint8_t>(bar)});
+      if (!placed) place = std::unexpected(placed.error());
     }
+  }
 }
 
 void Bus::refresh_bars() {
   place_bars();
-  for (auto& member : members_)
+  for (const auto& each : members_)
     for (unsigned bar = 0; bar < kBars; ++bar)
-      if (const auto& was = member.placed[bar]; was && was != member.next[bar])
-        observer_->unmapped(member.slot, bar, *was);
-  for (auto& member : members_)
-    for (unsigned bar = 0; bar < kBars; ++bar) {
-      const auto was = std::exchange(member.placed[bar], member.next[bar]);
-      if (const auto& now = member.placed[bar]; now && now != was)
-        observer_->mapped(member.slot, bar, *now);
-    }
+      if (const auto& was = each.before[bar]; was && was != each.places[bar])
+        observer_->unmapped(each.slot, bar, *was);
+  for (const auto& each : members_)
+    for (unsigned bar = 0; bar < kBars; ++bar)
+      if (const auto& now = each.places[bar]; now && now != each.before[bar])
+        observer_->mapped(each.slot, bar, *now);
 }
 
 void Bus::refresh_lines() {
@@ -233,7 +238,7 @@ void Bus::reset() {
 
 std::vector<std::byte> Bus::encode() const {
   std::vector<std::byte> bytes(kHeaderBytes);
-  for (const auto& [slot, function, placed, next] : members_) {
+  for (const auto& [slot, function, places, before] : members_) {
     const auto state = function->encode();
     std::array<std::byte, kMemberHeaderBytes> header{};
     store(std::span(header).subspan(0, 2), slot.routing_id());
@@ -267,7 +272,7 @@ Result<std::vector<Function::State>> Bus::decode(std::span<const std::byte> byte
 
   std::vector<Function::State> states;
   auto at = kHeaderBytes;
-  for (const auto& [slot, function, placed, next] : members_) {
+  for (const auto& [slot, function, places, before] : members_) {
     const auto length = function->state_bytes();
     if (field(at, 2) != slot.routing_id())
       return fail(PciStateError::kSlot, field(at, 2), slot.routing_id());

@@ -27,7 +27,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -118,14 +117,16 @@ class Bus {
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);
 
  private:
-  using Ranges = std::array<std::optional<BarRange>, kBars>;
+  /// Where each BAR answers, or why it does not.
+  using Places = std::array<Result<BarRange>, kBars>;
   struct Member {
     Slot slot;
     Function* function;
-    Ranges placed;  // where its BARs answer
-    Ranges next;    // and will, after a refresh
+    Places places;
+    Places before;  // the last change
   };
 
+  [[nodiscard]] static Member without_places(Slot slot, Function& function);
   Bus(const BarMap& map, BarObserver& observer, IntxSink& lines, const Identity& bridge);
 
   [[nodiscard]] Result<Function*> target(std::uint64_t offset) const;
@@ -135,7 +136,7 @@ class Bus {
   [[nodiscard]] Result<void> access(const Function& function, Call&& call);
   [[nodiscard]] Result<BarMap::Place> locate(bool io, std::uint64_t address,
                                              std::size_t width) const;
-  [[nodiscard]] Result<void> check_placement(const Function& function, Slot slot) const;
+  [[nodiscard]] const Member* member(Slot slot) const;
   void place_bars();
   void refresh_bars();
   void refresh_lines();

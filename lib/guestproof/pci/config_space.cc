@@ -86,7 +86,8 @@ BarRange ConfigSpace::bar_range(unsigned index) const {
 Result<BarRange> ConfigSpace::decoded(unsigned index) const {
   if (index >= kBars || bars_[index].kind == BarKind::kNone) return fail(PciError::kNoBar, index);
   const auto enable = bars_[index].kind == BarKind::kIo ? kCommandIo : kCommandMemory;
-  if ((command() & enable) == 0) return fail(PciError::kDecodeOff, command(), index);
+  const auto enabled = static_cast<std::uint16_t>(command() & (kCommandIo | kCommandMemory));
+  if ((enabled & enable) == 0) return fail(PciError::kDecodeOff, enabled, index);
   return bar_range(index);
 }
 

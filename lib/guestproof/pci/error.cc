@@ -16,8 +16,9 @@ constexpr std::array kPciEntries{
     ErrorEntry{PciError::kAddressDisabled, "address_disabled",
                "configuration data while CONFIG_ADDRESS is {value:x}, without its enable bit"},
     ErrorEntry{PciError::kNoBar, "no_bar", "the function has no BAR {value}"},
-    ErrorEntry{PciError::kDecodeOff, "decode_off",
-               "the command register {value:x} does not enable BAR {limit}"},
+    ErrorEntry{
+        PciError::kDecodeOff, "decode_off",
+        "the command register enables {value} (1 ports, 2 memory), which is not for BAR {limit}"},
     ErrorEntry{PciError::kBarOutside, "bar_outside",
                "{limit:x} bytes of a BAR at {value:x} are outside the bus's windows"},
     ErrorEntry{PciError::kBarOverlap, "bar_overlap",

@@ -43,6 +43,15 @@ constexpr std::array kArrayVocabulary{kRequest, kRequest,  kSave,    kSave,     
 constexpr std::array kSavedStateVocabulary{
     kRequest, kRequest, kRequest, kSave,  kSave,  kPatch, kPatch, kPatch,   kPatch, kRestore,
     kRestore, kRestore, kRestore, kQueue, kQueue, kEntry, kEntry, kPublish, kAvail, kReset};
+// PCI: tables and registers by accesses of any width, and what drivers and devices do.
+constexpr std::array kMsixVocabulary{kRequest,  kRequest,  kRequest, kRequest, kAccess,  kAccess,
+                                     kAccess,   kAccess,   kPublish, kPublish, kPublish, kActivate,
+                                     kActivate, kSave,     kPatch,   kPatch,   kPatch,   kRestore,
+                                     kRestore,  kComplete, kQueue,   kReset};
+constexpr std::array kPciVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest, kRequest,
+                                    kRequest, kRequest, kAccess,  kAccess,  kAccess,  kAccess,
+                                    kAccess,  kSave,    kPatch,   kPatch,   kPatch,   kRestore,
+                                    kRestore, kQueue,   kReset};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);
@@ -60,6 +69,8 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;
   if (target == "kvm_fam") return kArrayVocabulary;
   if (target == "kvm_state") return kSavedStateVocabulary;
+  if (target == "msix") return kMsixVocabulary;
+  if (target == "pci_config") return kPciVocabulary;
   return kEverything;
 }
 
