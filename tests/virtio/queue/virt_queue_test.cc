@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -215,6 +218,81 @@ TEST_P(VirtQueueTest, InOrderRefusesALengthAtOnce) {
 
   EXPECT_EQ(held[1].complete(17).error(), Error(QueueError::kUsedLength, 17, 16));
 }
+
+class CompletedTogetherTest : public VirtQueueTest {
+ protected:
+  /// What the driver looks at to see the first chain used: the used index, or the flags of the
+  /// first descriptor.
+  [[nodiscard]] GuestAddress first_sign() const {
+    const auto& layout = driver->layout();
+    return GetParam() == RingLayout::kPacked
+               ? GuestAddress(layout.descriptor_table.raw() + offsetof(PackedDesc, flags))
+               : GuestAddress(layout.used_ring.raw() + kUsedIdxOffset);
+  }
+};
+
+TEST_P(CompletedTogetherTest, AreSeenWithOneLastWrite) {
+  for (const bool in_order : {false, true}) {
+    activate({.in_order = in_order});
+    add(3);
+    auto held = take(3);
+    memory.clear_log();
+
+    ASSERT_TRUE(Chain<Queue>::complete_together(held, std::array{16u, 16u, 5u}));
+
+    const auto writes = memory.writes();
+    EXPECT_EQ(writes.back().address, first_sign());
+    EXPECT_EQ(writes.back().length, 2u);
+    EXPECT_EQ(
+        std::ranges::count_if(writes, [&](const auto& w) { return w.address == first_sign(); }), 1);
+    EXPECT_THAT(used_lengths(), ::testing::ElementsAre(16u, 16u, 5u));
+    EXPECT_EQ(queue.in_flight(), 0u);
+    EXPECT_TRUE(queue.needs_notification());
+  }
+}
+
+TEST_P(CompletedTogetherTest, WaitForThoseBeforeThemInOrder) {
+  activate({.in_order = true});
+  add(3);
+  auto before = take(1);
+  auto held = take(2);
+
+  ASSERT_TRUE(Chain<Queue>::complete_together(held, std::array{16u, 2u}));
+  EXPECT_TRUE(used_lengths().empty());
+
+  memory.clear_log();
+  ASSERT_TRUE(before[0].complete(1));
+  EXPECT_EQ(memory.writes().back().address, first_sign());
+  EXPECT_THAT(used_lengths(), ::testing::ElementsAre(1u, 16u, 2u));
+}
+
+TEST_P(CompletedTogetherTest, AreAllHeldWhenOneLengthIsTooLong) {
+  add(2);
+  auto held = take(2);
+
+  EXPECT_EQ(Chain<Queue>::complete_together(held, std::array{16u, 17u}).error(),
+            Error(QueueError::kUsedLength, 17, 16));
+
+  EXPECT_TRUE(used_lengths().empty());
+  EXPECT_EQ(queue.in_flight(), 2u);
+}
+
+TEST_P(CompletedTogetherTest, AreHeldWhenAResetTookThemBack) {
+  add(2);
+  auto held = take(2);
+  queue.reset();
+
+  EXPECT_EQ(Chain<Queue>::complete_together(held, std::array{0u, 0u}).error(),
+            QueueError::kStaleChain);
+  EXPECT_TRUE(held[1].stale());
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, CompletedTogetherTest,
+                         ::testing::Values(RingLayout::kSplit, RingLayout::kPacked),
+                         [](const auto& format) {
+                           return std::string(format.param == RingLayout::kPacked ? "Packed"
+                                                                                  : "Split");
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Of, VirtQueueTest,
                          ::testing::Values(RingLayout::kSplit, RingLayout::kPacked),

@@ -119,7 +119,22 @@ class [[nodiscard]] Chain {
     return release_if(queue_->put_back(*record_));
   }
 
+  /// Returns chains of one queue in this order, so that the driver sees all of them as used or
+  /// none: for what spans several (§5.1.6.4.1). `written` has a length for each, as of complete().
+  /// REQUIRES: at least one chain; with VIRTIO_F_IN_ORDER, they were taken one after the other.
+  /// Errors: kUsedLength, kStaleChain; all are still held.
+  [[nodiscard]] static Result<void> complete_together(std::span<Chain> chains,
+                                                      std::span<const std::uint32_t> written) {
+    GUESTPROOF_INVARIANT(!chains.empty() && chains.size() == written.size());
+    const auto done = chains.front().queue_->finish_together(chains, written);
+    if (done)
+      for (auto& chain : chains) chain.record_ = nullptr;
+    return done;
+  }
+
  private:
+  friend Queue;
+
   Result<void> release_if(const Result<void>& done) {
     if (done || done.error() == QueueError::kStaleChain) record_ = nullptr;
     return done;

@@ -92,19 +92,27 @@ class PackedRing : public RingBase<M> {
     next_avail_ = next_avail().minus(record.ring_slots, size_).raw();
   }
 
-  /// Writes a used descriptor, and skips as many as the chain had.
-  void publish(const ChainRecord& record, std::uint32_t written) {
-    const auto place = sizeof(PackedDesc) * next_used().offset();
-    areas_.descriptor_table.store(place + offsetof(PackedDesc, len), le32(written));
-    areas_.descriptor_table.store(place + offsetof(PackedDesc, id), le16(record.head));
+  /// Writes a used descriptor, and skips as many as the chain had. The driver sees it, and those
+  /// placed since, when show() is called: it looks at the first one first.
+  void place(const ChainRecord& record, std::uint32_t written) {
+    const auto at = sizeof(PackedDesc) * next_used().offset();
+    areas_.descriptor_table.store(at + offsetof(PackedDesc, len), le32(written));
+    areas_.descriptor_table.store(at + offsetof(PackedDesc, id), le16(record.head));
     const auto flags = static_cast<std::uint16_t>(
         (next_used().wrap() ? VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED : 0) |
         (written != 0 ? VIRTQ_DESC_F_WRITE : 0));
-    areas_.descriptor_table.store_release(place + offsetof(PackedDesc, flags),
-                                          std::bit_cast<std::uint16_t>(le16(flags)));
+    if (placed_)
+      store_flags({at, flags});
+    else
+      placed_ = {at, flags};
     next_used_ = next_used().plus(record.ring_slots, size_).raw();
     // Two turns without a notification have passed every event there is.
     unsignalled_ = std::min(unsignalled_ + record.ring_slots, 2U * size_);
+  }
+  /// REQUIRES: something was placed.
+  void show() {
+    store_flags(*placed_);
+    placed_.reset();
   }
 
   /// Whether the driver wants an interrupt for what was published since this was last asked
@@ -141,6 +149,16 @@ class PackedRing : public RingBase<M> {
 
  private:
   static constexpr std::uint16_t kEventFlags = 3;  // the bits that are not reserved
+
+  /// The flags that make a descriptor a used one.
+  struct UsedFlags {
+    std::size_t at = 0;  // the descriptor's place
+    std::uint16_t flags = 0;
+  };
+  void store_flags(const UsedFlags& used) {
+    areas_.descriptor_table.store_release(used.at + offsetof(PackedDesc, flags),
+                                          std::bit_cast<std::uint16_t>(le16(used.flags)));
+  }
 
   [[nodiscard]] PackedPosition next_avail() const { return PackedPosition(next_avail_); }
   [[nodiscard]] PackedPosition next_used() const { return PackedPosition(next_used_); }
@@ -213,6 +231,7 @@ class PackedRing : public RingBase<M> {
   using RingBase<M>::features_;
   using RingBase<M>::broken_;
 
+  std::optional<UsedFlags> placed_;  // the first used descriptor that the driver does not see yet
   std::uint32_t unsignalled_ = 0;  // descriptors passed since the last notification, at most 2·size
 };
 

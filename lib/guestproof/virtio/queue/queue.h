@@ -141,10 +141,33 @@ class BasicQueue {
       return fail(QueueError::kUsedLength, written, record.writable_bytes);
     if (pool_.in_order()) {
       pool_.keep_back(record, written);
-      while (ChainRecord* const next = pool_.next_to_return()) give_back(*next, next->written);
+      give_back_in_order();
     } else {
       give_back(record, written);
+      ring_.show();
     }
+    return {};
+  }
+  /// Errors: kStaleChain, kUsedLength; the records are all still the caller's.
+  [[nodiscard]] Result<void> finish_together(std::span<const Chain<BasicQueue>> chains,
+                                             std::span<const std::uint32_t> written) {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < chains.size(); ++i) {
+      const auto& record = *chains[i].record_;
+      if (record.stale()) return fail(QueueError::kStaleChain, record.head);
+      if (written[i] > record.writable_bytes)
+        return fail(QueueError::kUsedLength, written[i], record.writable_bytes);
+    }
+    for (std::size_t i = 0; i < chains.size(); ++i) {
+      if (pool_.in_order())
+        pool_.keep_back(*chains[i].record_, written[i]);
+      else
+        give_back(*chains[i].record_, written[i]);
+    }
+    if (pool_.in_order())
+      give_back_in_order();
+    else
+      ring_.show();
     return {};
   }
   /// Errors: kNotTakenLast (the record is still the caller's), kStaleChain (it is not).
@@ -164,9 +187,17 @@ class BasicQueue {
 
   // REQUIRES for all below: the mutex is held.
 
+  /// The driver sees it when the ring shows it.
   void give_back(ChainRecord& record, std::uint32_t written) {
-    ring_.publish(record, written);
+    ring_.place(record, written);
     pool_.release(record);
+  }
+  /// All that are complete and whose turn it is.
+  void give_back_in_order() {
+    ChainRecord* next = pool_.next_to_return();
+    if (next == nullptr) return;
+    for (; next != nullptr; next = pool_.next_to_return()) give_back(*next, next->written);
+    ring_.show();
   }
   [[nodiscard]] std::unexpected<Error> take_back(ChainRecord& record) {
     const auto head = record.head;

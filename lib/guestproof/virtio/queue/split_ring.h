@@ -77,16 +77,16 @@ class SplitRing : public RingBase<M> {
   /// The chain that was taken last was not.
   void put_back(const ChainRecord&) { --next_avail_; }
 
-  /// Publishes a used element.
-  void publish(const ChainRecord& record, std::uint32_t written) {
+  /// Writes a used element; the driver sees it, and those placed since, when show() is called.
+  void place(const ChainRecord& record, std::uint32_t written) {
     areas_.used_ring.store(kUsedRingOffset + sizeof(VirtqUsedElem) * (next_used_ & (size_ - 1)),
                            VirtqUsedElem{.id = std::uint32_t{record.head}, .len = written});
     ++next_used_;
-    areas_.used_ring.store_release(kUsedIdxOffset, le_index(next_used_));
     // After 2^16 entries without a notification the distance is no longer known: notify for
     // certain.
     if (signalled_used_ == next_used_) signalled_used_.reset();
   }
+  void show() { areas_.used_ring.store_release(kUsedIdxOffset, le_index(next_used_)); }
 
   /// Whether the driver wants an interrupt for what was finished since this was last asked
   /// (§2.7.7).

@@ -49,9 +49,10 @@ class VirtRing {
   void put_back(const ChainRecord& record) {
     is_packed_ ? packed_.put_back(record) : split_.put_back(record);
   }
-  void publish(const ChainRecord& record, std::uint32_t written) {
-    is_packed_ ? packed_.publish(record, written) : split_.publish(record, written);
+  void place(const ChainRecord& record, std::uint32_t written) {
+    is_packed_ ? packed_.place(record, written) : split_.place(record, written);
   }
+  void show() { is_packed_ ? packed_.show() : split_.show(); }
 
   [[nodiscard]] bool needs_notification() {
     return is_packed_ ? packed_.needs_notification() : split_.needs_notification();
