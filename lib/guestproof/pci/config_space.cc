@@ -11,8 +11,6 @@ namespace guestproof::pci {
 namespace {
 
 constexpr std::size_t kMaxAccess = 4;
-constexpr std::uint32_t kIoTypeBits = 0x3;
-constexpr std::uint32_t kMemoryTypeBits = 0xf;
 
 Result<void> check_access(std::uint64_t offset, std::size_t width) {
   if (width != 1 && width != 2 && width != 4) return fail(PciError::kWidth, width, kMaxAccess);

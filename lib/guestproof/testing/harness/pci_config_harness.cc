@@ -155,7 +155,7 @@ pci::ConfigSpace config_of(const ModelFunctionSpec& spec) {
 }
 
 /// What happened, as the model says it.
-class Events : public pci::BarObserver, public pci::IntxSink, public pci::MsiSink {
+class Events final : public pci::BarObserver, public pci::IntxSink, public pci::MsiSink {
  public:
   void unmapped(pci::Slot slot, unsigned bar, const pci::BarRange& range) override {
     add({EventKind::kUnmapped, slot.routing_id(), bar, range.base, range.size});
@@ -177,7 +177,7 @@ class Events : public pci::BarObserver, public pci::IntxSink, public pci::MsiSin
 };
 
 /// Answers as model_owner_byte() says. Reading the first byte of a BAR takes its interrupt back.
-class Owner : public pci::FunctionOwner {
+class Owner final : public pci::FunctionOwner {
  public:
   Owner(Events& events, const ModelFunctionSpec& spec)
       : events_(&events), routing_id_(spec.device * 8U + spec.function) {}
