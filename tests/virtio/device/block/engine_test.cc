@@ -699,17 +699,18 @@ TEST_F(InFlightTest, NoMoreThanTheStorageTakes) {
   serve_all();
   EXPECT_EQ(deferred.pending().size(), 4u);
   EXPECT_EQ(engine.room(), 0u);
-  EXPECT_TRUE(more);
+  EXPECT_FALSE(more);
+  EXPECT_EQ(few.used_flags(), VIRTQ_USED_F_NO_NOTIFY);
   serve_all();
   EXPECT_EQ(deferred.pending().size(), 4u);
   finish(3);
   EXPECT_EQ(engine.room(), 1u);
   serve_all();
   EXPECT_EQ(deferred.pending().size(), 4u);
-  EXPECT_TRUE(more);
   for (int i = 0; i < 4; ++i) finish(0);
   serve_all();
   EXPECT_FALSE(more);
+  EXPECT_EQ(few.used_flags(), 0u);
   finish(0);
   EXPECT_EQ(outcomes.size(), 6u);
 }

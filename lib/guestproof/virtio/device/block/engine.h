@@ -72,6 +72,7 @@ struct Outcome {
   std::optional<std::uint32_t> type;   // nothing when the header could not be read
   std::optional<std::uint8_t> status;  // as written; nothing when there was no place for it
   std::optional<Error> error;          // nothing when the status is OK
+  std::uint16_t queue = 0;             // the number that take() was given
   std::uint64_t bytes = 0;  // moved from (IN) or to (OUT) the back end, or ranges executed
   std::uint32_t used = 0;   // the used length
 };
@@ -110,19 +111,20 @@ class Engine {
   // fails is not an error of the members: the outcome has its error, also kStaleChain for a chain
   // that a reset took back.
 
-  /// Takes one request, which may be answered at once. dispatch() is to follow.
-  /// REQUIRES: room() != 0.
+  /// Takes one request of the queue with this number, which may be answered at once. dispatch() is
+  /// to follow. REQUIRES: room() != 0.
   template <std::invocable<const Outcome&> Observe>
-  void take(Chain<Queue> chain, Observe&& observe);
+  void take(Chain<Queue> chain, Observe&& observe, std::uint16_t number = 0);
   /// What was taken begins. Errors: SystemError::kSubmit, the device needs a reset.
   [[nodiscard]] Result<void> dispatch() { return backend_->dispatch(); }
 
   /// Takes available chains in a turn of `looks` looks (turn.h, which says what becomes of kicks
-  /// and what the caller owes when there is more), and fewer when there is no room: with `more` and
-  /// no room(), the next turn has to wait until a reap() has made some. Errors: QueueError, the
-  /// queue is broken until reset and the device needs one; as dispatch().
+  /// and what the caller owes when there is more). It is ready while there is room(): when there is
+  /// none at the end, the queue needs another turn once a reap() has made some. Errors: QueueError,
+  /// the queue is broken until reset and the device needs one; as dispatch().
   template <std::invocable<const Outcome&> Observe>
-  [[nodiscard]] Result<Turn> serve(Queue& queue, std::uint32_t looks, Observe&& observe);
+  [[nodiscard]] Result<Turn> serve(Queue& queue, std::uint32_t looks, Observe&& observe,
+                                   std::uint16_t number = 0);
   /// A turn for the whole queue.
   [[nodiscard]] Result<Turn> serve(Queue& queue) {
     return serve(queue, whole_queue(queue), [](const Outcome&) {});
@@ -142,10 +144,11 @@ class Engine {
 
   /// A request from the moment its chain was taken until it is returned.
   struct Work {
-    Work(Chain<Queue> taken, const Config& config)
-        : chain(std::move(taken)), request(parse(chain, config)) {}
+    Work(Chain<Queue> taken, const Config& config, std::uint16_t number)
+        : chain(std::move(taken)), queue(number), request(parse(chain, config)) {}
 
     Chain<Queue> chain;
+    std::uint16_t queue;
     Result<Request<Memory>> request;
     std::uint64_t answer_bytes = 0;  // the request's, before anything was written
   };
@@ -194,31 +197,26 @@ class Engine {
 
 template <class Queue>
 template <std::invocable<const Outcome&> Observe>
-void Engine<Queue>::take(Chain<Queue> chain, Observe&& observe) {
+void Engine<Queue>::take(Chain<Queue> chain, Observe&& observe, std::uint16_t number) {
   Slot& slot = free_slot();
-  slot.work.emplace(std::move(chain), config_);
+  slot.work.emplace(std::move(chain), config_, number);
   begin(slot);
   run(slot, observe);
 }
 
 template <class Queue>
 template <std::invocable<const Outcome&> Observe>
-Result<Turn> Engine<Queue>::serve(Queue& queue, std::uint32_t looks, Observe&& observe) {
-  Turn all{.notify = false, .more = true};
-  while (all.more && looks != 0 && room() != 0) {
-    const auto some = std::min(looks, room());
-    const auto turn = take_turn(queue, some, [&](Chain<Queue> chain) -> Result<void> {
-      take(std::move(chain), observe);
-      return {};
-    });
-    // What was taken before the queue broke is served.
-    const auto begun = dispatch();
-    if (!turn) return std::unexpected(turn.error());
-    if (!begun) return std::unexpected(begun.error());
-    all = {.notify = all.notify || turn->notify, .more = turn->more};
-    looks -= some;
-  }
-  return all;
+Result<Turn> Engine<Queue>::serve(Queue& queue, std::uint32_t looks, Observe&& observe,
+                                  std::uint16_t number) {
+  const auto turn = take_turn(
+      queue, looks, [&] { return room() != 0; },
+      [&](Chain<Queue> chain) -> Result<void> {
+        take(std::move(chain), observe, number);
+        return {};
+      });
+  // Also what was taken before the queue broke.
+  if (const auto begun = dispatch(); turn && !begun) return std::unexpected(begun.error());
+  return turn;
 }
 
 template <class Queue>
@@ -314,6 +312,7 @@ template <class Queue>
 Outcome Engine<Queue>::answer(Work& work, const Execution& execution) const {
   Outcome outcome;
   outcome.error = execution.error();
+  outcome.queue = work.queue;
   outcome.bytes = execution.bytes();
   if (!work.request) return outcome;
   auto& request = *work.request;
