@@ -85,7 +85,10 @@ void Harness::start_over() {
     l->model.reset();
   }
   reset_device();
-  for (auto& l : lanes_) setup_queue(*l, kDefaultSize, features_);
+  for (auto& l : lanes_) {
+    setup_queue(*l, kDefaultSize, features_);
+    GUESTPROOF_INVARIANT(l->queue->active());
+  }
 }
 
 void Harness::start_program() {
@@ -93,6 +96,10 @@ void Harness::start_program() {
   header_cursor_ = data_cursor_ = indirect_cursor_ = 0;
   asked_ = false;
   start_over();
+  save_first();
+}
+
+void Harness::save_first() {
   const auto state = lanes_.front()->queue->save();
   GUESTPROOF_INVARIANT(state);
   keep(*state);
@@ -103,7 +110,7 @@ bool Harness::may_go_on() const { return world_.device().work() <= kWorkLimit; }
 void Harness::finish_program() {
   if (!asked_) request(lane(0), Record{});
   for (auto& l : lanes_)
-    if (l->fresh) kick(*l);
+    if (l->fresh) kick(*l, 0);
 }
 
 void Harness::execute(const Record& record) {
@@ -113,7 +120,7 @@ void Harness::execute(const Record& record) {
   switch (record.op()) {
     case Opcode::kRequest:
       request(target, record);
-      if ((record.flags & kRequestKick) != 0) kick(target);
+      if ((record.flags & kRequestKick) != 0) kick(target, 0);
       break;
     case Opcode::kKick:
       kick(target, record.index % 8);
@@ -419,7 +426,7 @@ void Harness::publish_request(Lane& lane, const RequestShape& shape) {
   publish(lane, head);
 }
 
-void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
+void Harness::lay_out(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   std::uint64_t position = 0;
   while (lanes_[position].get() != &lane) ++position;
   auto& pending = lane.pending;
@@ -431,8 +438,11 @@ void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   world_.fill(GuestAddress(pending.desc), 16ULL * size, std::byte{0});
   world_.fill(GuestAddress(pending.avail), pending.avail_bytes(), std::byte{0});
   world_.fill(GuestAddress(pending.used), pending.used_bytes(), std::byte{0});
+}
+
+void Harness::setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags) {
+  lay_out(lane, size, flags);
   activate(lane);
-  GUESTPROOF_INVARIANT(lane.queue->active());
 }
 
 void Harness::begin_activation(Lane& lane) {
@@ -553,6 +563,10 @@ void Harness::restore(Lane& lane) {
       [&] { refusal = lane.model.restore(world_.model(), saved_, kMaxSize, negotiated); });
   depth_.count(restored ? restores_ : refused_restores_);
   if (!restored) count(restored.error());
+  resume_lane(lane);
+}
+
+void Harness::resume_lane(Lane& lane) {
   lane.available = lane.model.setup().packed
                        ? packed_available(lane)
                        : world_.read_number(GuestAddress(lane.model.setup().avail + 2), 2);

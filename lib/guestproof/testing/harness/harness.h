@@ -88,6 +88,21 @@ class Harness : public Runner {
   [[nodiscard]] virtual Turn serve(Lane& lane, std::uint32_t looks) = 0;
   /// The model does the same.
   [[nodiscard]] virtual Turn serve_model(Lane& lane, std::uint32_t looks) = 0;
+  // How the guest gets at the device, and the host at its state. A device that is reached through a
+  // transport does all of these its own way.
+
+  /// Back to the default device and queues; memory stays.
+  virtual void start_over();
+  /// What a program has saved before it saves anything.
+  virtual void save_first();
+  /// Activates the lane's queue with what is pending.
+  virtual void activate(Lane& lane);
+  /// Notifies the device, which takes turns of `budget` looks (0: enough for a full queue).
+  virtual void kick(Lane& lane, std::uint32_t budget);
+  virtual void save(Lane& lane);
+  virtual void restore(Lane& lane);
+  virtual void remap(Lane& lane);
+
   virtual void backend(const Record&) {}
   virtual void take(Lane&, const Record&) {}
   virtual void complete(const Record&) {}
@@ -111,10 +126,11 @@ class Harness : public Runner {
   [[nodiscard]] std::optional<ModelChain> model_take(Lane& lane);
   void permit(const ModelChain& chain);
   /// The model's turn, as virtio/queue/turn.h describes one; `serve(chain)` gives the used length.
-  template <class Serve>
-  [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Serve&& serve) {
+  template <class Ready, class Serve>
+  [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Ready&& ready, Serve&& serve) {
     lane.model.disable_kicks();
     for (std::uint32_t look = 0; look < looks; ++look) {
+      if (!ready()) return {.notify = lane.model.needs_notification()};
       if (const auto chain = model_take(lane)) {
         lane.model.give_back(*chain, serve(*chain));
         continue;
@@ -125,6 +141,23 @@ class Harness : public Runner {
     }
     return {.notify = lane.model.needs_notification(), .more = true};
   }
+  template <class Serve>
+  [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Serve&& serve) {
+    return model_turn(lane, looks, [] { return true; }, serve);
+  }
+  /// Where the lane's queue will be at the next activate: in memory of its own, which is cleared.
+  void lay_out(Lane& lane, std::uint16_t size, std::uint16_t flags);
+  /// Of this lane only: whatever was taken before is stale from now on.
+  static void begin_activation(Lane& lane);
+  /// The guest goes on in a queue that was restored.
+  void resume_lane(Lane& lane);
+  /// The saved state.
+  [[nodiscard]] std::vector<std::byte>& saved() { return saved_; }
+  void count_activation(bool done) { depth_.count(done ? activations_ : refusals_); }
+  void count_notification() { depth_.count(notifications_); }
+  void count_kick() { depth_.count(kicks_); }
+  void count_save() { depth_.count(saves_); }
+  void count_restore(bool done) { depth_.count(done ? restores_ : refused_restores_); }
   /// Compares a chain that the device holds with the model's, buffer by buffer.
   static void compare_chain(const WatchedChain& chain, const ModelChain& model);
   /// What serve() says of a turn: counts the error that ended it, or with `more` that it was cut
@@ -170,16 +203,8 @@ class Harness : public Runner {
   void publish_packed_request(Lane& lane, std::span<const virtio::VirtqDesc> descriptors);
   [[nodiscard]] std::uint64_t packed_available(const Lane& lane) const;
   void setup_queue(Lane& lane, std::uint16_t size, std::uint16_t flags);
-  /// Of this lane only: whatever was taken before is stale from now on.
-  static void begin_activation(Lane& lane);
-  void activate(Lane& lane);
-  void kick(Lane& lane, std::uint32_t budget = 0);
-  void save(Lane& lane);
-  void restore(Lane& lane);
-  void remap(Lane& lane);
   void keep(const virtio::QueueState& state);
   void patch(const Record& record);
-  void start_over();
 
   void permit_rings(const Lane& lane);
   /// How many accesses to guest memory one step may take.

@@ -36,24 +36,6 @@ bool past_capacity(std::uint64_t sector, std::uint64_t sectors, std::uint64_t ca
   return sector > capacity || sectors > capacity - sector;
 }
 
-/// Why the byte at an address cannot be had.
-ModelError no_memory(const WatchedMemory& memory, std::uint64_t address) {
-  for (const auto& region : memory.regions())
-    if (address >= region.base.raw() && address - region.base.raw() < region.size)
-      return {"memory.read_only"};
-  return {"memory.unmapped"};
-}
-
-/// Why byte `position` of the pieces cannot be had.
-ModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>& pieces,
-                     std::uint64_t position) {
-  for (const auto& piece : pieces) {
-    if (position < piece.length) return no_memory(memory, piece.address + position);
-    position -= piece.length;
-  }
-  return {"the pieces have no such byte"};
-}
-
 /// How many of the first `bytes` bytes can be written before the first that cannot.
 std::uint64_t reachable(const WatchedMemory& memory, const std::vector<ModelPiece>& pieces,
                         std::uint64_t bytes) {

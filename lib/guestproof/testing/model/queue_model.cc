@@ -15,6 +15,22 @@ struct StateArea {
 
 }  // namespace
 
+ModelError no_memory(const WatchedMemory& memory, std::uint64_t address) {
+  for (const auto& region : memory.regions())
+    if (address >= region.base.raw() && address - region.base.raw() < region.size)
+      return {"memory.read_only"};
+  return {"memory.unmapped"};
+}
+
+ModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>& pieces,
+                     std::uint64_t position) {
+  for (const auto& piece : pieces) {
+    if (position < piece.length) return no_memory(memory, piece.address + position);
+    position -= piece.length;
+  }
+  return {"the pieces have no such byte"};
+}
+
 std::uint64_t ModelChain::sum(const std::vector<ModelPiece>& pieces) {
   std::uint64_t total = 0;
   for (const auto& piece : pieces) total += piece.length;

@@ -24,6 +24,12 @@ struct ModelPiece {
   std::uint64_t length = 0;
 };
 
+/// Why the byte at an address cannot be had, when it cannot: a MemoryError.
+[[nodiscard]] ModelError no_memory(const WatchedMemory& memory, std::uint64_t address);
+/// The same of byte `position` of the pieces.
+[[nodiscard]] ModelError no_memory(const WatchedMemory& memory,
+                                   const std::vector<ModelPiece>& pieces, std::uint64_t position);
+
 struct ModelChain {
   std::uint16_t head = 0;    // or Buffer ID
   std::uint16_t slots = 1;   // descriptors of a packed ring

@@ -26,6 +26,13 @@ constexpr std::array kStateVocabulary{kRequest, kRequest, kKick,     kKick,    k
                                       kPatch,   kRestore, kRestore,  kRestore, kRestore, kQueue,
                                       kQueue,   kArea,    kActivate, kReset,   kAvail,   kEvent,
                                       kFlags,   kWrite,   kDesc,     kPublish, kAccess,  kRemap};
+// A whole device behind its transport.
+constexpr std::array kWholeDeviceVocabulary{
+    kRequest, kRequest, kRequest, kRequest, kRequest,  kRequest, kKick,    kKick,
+    kDesc,    kDesc,    kLink,    kLink,    kIndirect, kPublish, kPublish, kEntry,
+    kAvail,   kWrite,   kWrite,   kFill,    kRace,     kRace,    kRace,    kEvent,
+    kFlags,   kQueue,   kQueue,   kArea,    kActivate, kReset,   kSave,    kPatch,
+    kRestore, kAccess,  kAccess,  kAccess,  kBackend,  kBackend, kBackend};
 // Pages shared with KVM: what KVM writes, then what somebody else does to it.
 constexpr std::array kRunPageVocabulary{
     kRequest, kRequest, kRequest, kRequest, kKick,   kKick,   kWrite,   kWrite, kWrite,    kFill,
@@ -52,6 +59,10 @@ constexpr std::array kPciVocabulary{kRequest, kRequest, kRequest, kRequest, kReq
                                     kRequest, kRequest, kAccess,  kAccess,  kAccess,  kAccess,
                                     kAccess,  kSave,    kPatch,   kPatch,   kPatch,   kRestore,
                                     kRestore, kQueue,   kReset};
+constexpr std::array<std::string_view, 2> kWholeDevices{
+    "mmio",
+    "rng",
+};
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};
   for (std::size_t i = 0; i < kOpcodes; ++i) all[i] = static_cast<Opcode>(i);
@@ -64,6 +75,8 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "queue" || target == "queue_packed") return kQueueVocabulary;
   if (target == "queue_state") return kStateVocabulary;
   if (target == "block" || target == "vsock") return kDeviceVocabulary;
+  if (std::ranges::find(kWholeDevices, target) != kWholeDevices.end())
+    return kWholeDeviceVocabulary;
   if (target == "kvm_exit") return kRunPageVocabulary;
   if (target == "kvm_coalesced_ring") return kCoalescedVocabulary;
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;

@@ -1,0 +1,120 @@
+// A whole device under test: from reset over negotiation to I/O, through a transport's registers.
+//
+// The device lives in a Lifecycle behind an MmioTransport; beside it live models of all three, and
+// everything that the guest or the host does happens to both. A program begins with a device that a
+// driver has brought up: all features, all queues of 16 entries. What opcodes mean here, besides
+// what docs/scenarios.md says of all:
+//   queue, activate  the driver starts over: resets the device, negotiates the ring features that
+//                    the record's flags name, and sets all queues up, this one as the record says
+//   kick             a write of QueueNotify; then the device works until it has nothing left to do
+//   access           a register access: kind modulo 2: write, read; next modulo 3: the offset
+//                    `index`, the register number `index` of those that there are, the byte `index`
+//                    of the configuration space; length: its width, from 1 to 8 bytes (0: 4);
+//                    value: what is written. Afterwards the device works.
+//   backend          kind 0: the driver turns the device features of `value` over, from the next
+//                    start on; other kinds, modulo what the device has: see its harness
+//   save, restore, patch  of the whole device and its transport
+//
+// A harness for a device derives from this, owns the device and its model, and connects them.
+//
+// Thread-safety: none.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "guestproof/testing/harness/harness.h"
+#include "guestproof/testing/model/mmio_model.h"
+#include "guestproof/virtio/device/lifecycle.h"
+#include "guestproof/virtio/transport/mmio/transport.h"
+
+namespace guestproof::testing {
+
+class DeviceHarness : public Harness, private virtio::Host, private virtio::InterruptLine {
+ protected:
+  using Harness::Harness;
+
+  /// To be called once, when both exist. REQUIRES: as many queues as the harness has lanes.
+  void connect(virtio::VirtioDevice<WatchedMemory>& device, DeviceModel& model);
+
+  // What a device's harness says, besides request() and serve_model().
+
+  /// The device's back end does something; `kind` counts from 0.
+  virtual void host_event(std::uint8_t kind, const Record& record) = 0;
+  [[nodiscard]] virtual std::uint8_t host_event_kinds() const = 0;
+  /// What the model does in host_ready(); as serve_model().
+  [[nodiscard]] virtual Turn serve_host_model() { return {}; }
+  /// What the device and its model keep must agree.
+  virtual void compare_devices() {}
+
+  // What they use.
+
+  [[nodiscard]] virtio::Lifecycle& lifecycle() { return *lifecycle_; }
+  [[nodiscard]] LifecycleModel& lifecycle_model() { return *lifecycle_model_; }
+  /// host_ready() on both sides, until nothing is left to do.
+  void host_ready();
+  /// The model refused a request, or failed to do it: to be told for each, in order.
+  void expect_refusal(const ModelError& why) { expected_refusals_.push_back(why); }
+  /// A register access on both sides.
+  void write_register(std::uint64_t offset, std::uint64_t value, std::size_t width = 4);
+  void read_register(std::uint64_t offset, std::size_t width = 4);
+
+ private:
+  // Harness
+  void start_over() final;
+  void save_first() final { saved().clear(); }
+  void activate(Lane& lane) final;
+  void kick(Lane& lane, std::uint32_t budget) final;
+  void save(Lane& lane) final;
+  void restore(Lane& lane) final;
+  /// Its queues are the life cycle's.
+  void remap(Lane&) final {}
+  void backend(const Record& record) final;
+  void access(const Record& record) final;
+  void compare_outside_memory() final;
+  [[nodiscard]] Turn serve(Lane&, std::uint32_t) final { return {}; }
+
+  // virtio::Host and virtio::InterruptLine
+  void wake() override { woken_ = true; }
+  void refused(std::uint16_t queue, const Error& why) override;
+  void set(bool asserted) override;
+
+  void bring_up();
+  void write_script();
+  /// The device's thread: serves what was kicked.
+  void work();
+  [[nodiscard]] Turn work_model();
+  void note_notification(const Turn& turn);
+  /// A queue that broke makes the device need a reset. True when one did.
+  bool end_model_turn();
+  void judge_turn(const Result<bool>& done, const Turn& model);
+  /// A driver that has activated a queue begins it anew.
+  void notice_activations();
+  void compare_refusals();
+  [[nodiscard]] DeviceModel& model_device() { return lifecycle_model_->device(); }
+
+  std::optional<virtio::DeviceLifecycle<WatchedMemory>> lifecycle_;
+  std::optional<virtio::MmioTransport> transport_;
+  std::optional<LifecycleModel> lifecycle_model_;
+  std::optional<MmioModel> mmio_model_;
+
+  std::uint64_t wanted_features_ = 0;  // of the device's type
+  std::uint64_t ring_features_ = 0;
+  struct RegisterWrite {
+    std::uint32_t offset;
+    std::uint32_t value;
+  };
+  std::vector<RegisterWrite> script_;  // of a driver that brings the device up
+  bool woken_ = false;
+  bool restored_ = false;  // by the last restore
+  bool line_ = false;
+  std::uint64_t assertions_ = 0;
+  std::vector<ModelError> expected_refusals_;
+  std::vector<Error> refusals_;
+
+  Depth::Index accesses_ = 0, refused_accesses_ = 0, interrupts_ = 0, broken_ = 0;
+};
+
+}  // namespace guestproof::testing
