@@ -1,4 +1,5 @@
 #include "bench.h"
+#include "guestproof/virtio/queue/virt_queue.h"
 
 // Figures in nanoseconds of rust-vmm's virtio-queue, measured one by one (2026-07).
 namespace guestproof::bench {
@@ -73,6 +74,9 @@ void pop_256_chains(benchmark::State& state) {
 }
 void pop_shared(benchmark::State& state) {
   pop<virtio::SharedQueue<MappedMemory>>(state, 1, 1, kRustSharedPopAndWalkOne);
+}
+void pop_either_format(benchmark::State& state) {
+  pop<virtio::VirtQueue<MappedMemory>>(state, 1, 1, kRustIterateAndWalk256);
 }
 void pop_128_descriptors_each(benchmark::State& state) {
   pop<virtio::SplitQueue<MappedMemory>>(state, 128, 128, kRustWalkOneDescriptor);
@@ -234,6 +238,7 @@ GUESTPROOF_BENCHMARK(chain_indirect)->RangeMultiplier(2)->Range(1, 16);
 GUESTPROOF_BENCHMARK(pop_one);
 GUESTPROOF_BENCHMARK(pop_256_chains);
 GUESTPROOF_BENCHMARK(pop_shared);
+GUESTPROOF_BENCHMARK(pop_either_format);
 GUESTPROOF_BENCHMARK(pop_128_descriptors_each);
 GUESTPROOF_BENCHMARK(add_used);
 GUESTPROOF_BENCHMARK(add_used_and_notify);

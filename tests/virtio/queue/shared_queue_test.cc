@@ -1,5 +1,6 @@
 // What SharedQueue adds to SplitQueue: several threads. Meant for ThreadSanitizer too, so the
-// driver and the devices share guest memory only in the order that the rings' indices give.
+// driver and the devices share guest memory only in the order that the rings' indices, or a packed
+// ring's flags, give.
 #include "guestproof/virtio/queue/shared_queue.h"
 
 #include <gmock/gmock.h>
@@ -13,7 +14,8 @@
 #include <vector>
 
 #include "guestproof/memory/mapped_memory.h"
-#include "guestproof/testing/driver.h"
+#include "guestproof/testing/packed_driver.h"
+#include "guestproof/virtio/queue/virt_queue.h"
 #include "print.h"
 
 namespace guestproof::virtio {
@@ -52,14 +54,16 @@ class SharedQueueTest : public ::testing::Test {
 };
 
 /// Answers a number with its successor.
-void answer(Chain<Queue>& chain) {
-  const auto number = chain.reader().read_object<le64>().value();
+template <class AnyQueue>
+void answer(Chain<AnyQueue>& chain) {
+  const auto number = chain.reader().template read_object<le64>().value();
   EXPECT_TRUE(chain.writer().write_object(le64(number + 1)));
   EXPECT_TRUE(chain.complete(8));
 }
 
 /// Takes and answers chains until `total` were answered by all threads together.
-void serve(Queue& queue, std::atomic<std::uint32_t>& answered, std::uint32_t total) {
+template <class AnyQueue>
+void serve(AnyQueue& queue, std::atomic<std::uint32_t>& answered, std::uint32_t total) {
   while (answered.load() < total) {
     auto chain = queue.pop().value();
     if (!chain) {
@@ -140,6 +144,38 @@ TEST_F(SharedQueueTest, ServesOneDriverWithTwoDevices) {
 
   EXPECT_EQ(answers[0], 0u);
   EXPECT_THAT(std::span(answers).subspan(1), Each(1));
+  EXPECT_EQ(queue.in_flight(), 0u);
+  EXPECT_FALSE(queue.broken());
+}
+
+// The same through a packed ring, whose size is no power of two, with the answers in order.
+TEST(SharedVirtQueueTest, ServesOneDriverWithTwoDevices) {
+  constexpr std::uint32_t kNumbers = 20'000;
+  const auto memory = MappedMemory::Builder().anonymous(GuestAddress(0), 0x10000).build().value();
+  const auto layout = testing::QueueLayout::at(kRings, 11, RingLayout::kPacked);
+  testing::PackedDriver<MappedMemory> driver(memory, layout);
+  SharedVirtQueue<MappedMemory> queue;
+  ASSERT_TRUE(queue.activate(memory, layout.config(16), {.packed = true, .in_order = true}));
+  std::atomic<std::uint32_t> answered{0};
+  std::thread device_a([&] { serve(queue, answered, kNumbers); });
+  std::thread device_b([&] { serve(queue, answered, kNumbers); });
+
+  const auto buffer = [](std::uint32_t number) {
+    return GuestAddress(kBuffers + 16ULL * (number % 64));
+  };
+  for (std::uint32_t sent = 0, received = 0; received < kNumbers;) {
+    for (; sent < kNumbers && driver.free_slots() >= 2; ++sent) {
+      ASSERT_TRUE(write_object(memory, buffer(sent), le64(sent)));
+      driver.add_chain({{buffer(sent), 8, false}, {GuestAddress(buffer(sent).raw() + 8), 8, true}});
+    }
+    for (; driver.take_used(); ++received)
+      EXPECT_EQ(read_object<le64>(memory, GuestAddress(buffer(received).raw() + 8)).value(),
+                received + 1);
+    std::this_thread::yield();
+  }
+  device_a.join();
+  device_b.join();
+
   EXPECT_EQ(queue.in_flight(), 0u);
   EXPECT_FALSE(queue.broken());
 }

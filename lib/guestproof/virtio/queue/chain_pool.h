@@ -28,6 +28,7 @@ class ChainPool {
 
   /// For a ring of this size in which nothing is in flight.
   void start(std::uint16_t size, bool in_order) {
+    in_order_ = in_order;
     order_.assign(in_order ? size : 0U, nullptr);
     in_flight_.assign((size + 63U) / 64, 0);
   }
@@ -35,9 +36,10 @@ class ChainPool {
   /// Nothing is in flight any more: chains that are held become stale.
   void reset() {
     // A chain that is kept back has no holder who would return its record.
-    if (in_order())
+    if (in_order_)
       for (; returned_ != taken_; ++returned_)
         if (ChainRecord* record = place(returned_); record->kept_back) free_.push_back(record);
+    in_order_ = false;
     order_.clear();
     in_flight_.clear();
     in_flight_count_ = 0;
@@ -53,7 +55,7 @@ class ChainPool {
   [[nodiscard]] bool in_flight(std::uint16_t head) const {
     return (in_flight_[head / 64] >> (head % 64) & 1) != 0;
   }
-  [[nodiscard]] bool in_order() const { return !order_.empty(); }
+  [[nodiscard]] bool in_order() const { return in_order_; }
 
   /// A record that is still among the free ones.
   [[nodiscard]] ChainRecord& spare() {
@@ -71,7 +73,7 @@ class ChainPool {
     in_flight_[record.head / 64] |= std::uint64_t{1} << (record.head % 64);
     ++in_flight_count_;
     record.sequence = taken_;
-    if (in_order()) {
+    if (in_order_) {
       record.kept_back = false;
       order_[taken_ % order_.size()] = &record;
     }
@@ -85,13 +87,14 @@ class ChainPool {
   /// REQUIRES: taken_last().
   void put_back(ChainRecord& record) {
     --taken_;
-    land(record);
+    release(record);
   }
 
   /// The chain was returned to the driver.
   void release(ChainRecord& record) {
-    ++returned_;
-    land(record);
+    in_flight_[record.head / 64] &= ~(std::uint64_t{1} << (record.head % 64));
+    --in_flight_count_;
+    free_.push_back(&record);
   }
   /// A stale chain's holder is done with it.
   void release_stale(ChainRecord& record) { free_.push_back(&record); }
@@ -101,12 +104,11 @@ class ChainPool {
     record.kept_back = true;
     record.written = written;
   }
-  /// The chain that is to be returned next, when it is complete; null otherwise. REQUIRES:
-  /// in_order().
-  [[nodiscard]] ChainRecord* next_to_return() const {
-    if (returned_ == taken_) return nullptr;
-    ChainRecord* const record = place(returned_);
-    return record->kept_back ? record : nullptr;
+  /// The chain whose turn it is to be returned, when it is complete; null otherwise. REQUIRES:
+  /// in_order(), the caller returns it.
+  [[nodiscard]] ChainRecord* next_to_return() {
+    if (returned_ == taken_ || !place(returned_)->kept_back) return nullptr;
+    return place(returned_++);
   }
 
  private:
@@ -118,16 +120,11 @@ class ChainPool {
     return order_[sequence % order_.size()];
   }
 
-  void land(ChainRecord& record) {
-    in_flight_[record.head / 64] &= ~(std::uint64_t{1} << (record.head % 64));
-    --in_flight_count_;
-    free_.push_back(&record);
-  }
-
   std::vector<std::uint64_t> in_flight_;  // one bit per head
   std::uint32_t in_flight_count_ = 0;
-  std::uint64_t taken_ = 0;          // chains, those not counted that were put back
-  std::uint64_t returned_ = 0;       // chains; they are the first ones taken when they are in order
+  std::uint64_t taken_ = 0;     // chains, those not counted that were put back
+  std::uint64_t returned_ = 0;  // chains; counted when they are returned in order
+  bool in_order_ = false;
   std::vector<ChainRecord*> order_;  // by sequence; empty when the order of returning is free
   std::vector<ChainRecord*> free_;
   std::vector<std::unique_ptr<ChainRecord>> records_;
