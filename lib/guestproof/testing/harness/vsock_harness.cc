@@ -76,7 +76,8 @@ VsockHarness::VsockHarness() : Harness(2) {
   full_ = depth_.add("answer:queue_full");
   rx_data_ = depth_.add("rx:data");
   rx_cut_ = depth_.add("rx:cut_to_fit");
-  depth_.add_errors<VsockError>();
+  // Nor is there an event queue.
+  depth_.add_errors<VsockError>({VsockError::kEventReadable, VsockError::kEventRoom});
   // Every chain is returned before the next is taken, and packets ask for no more than there is.
   depth_.add_errors<QueueError>({QueueError::kHeadInFlight, QueueError::kStaleChain,
                                  QueueError::kUsedLength, QueueError::kChainsInFlight,

@@ -39,12 +39,51 @@ constexpr std::array kEntries{
                "is {limit})"},
     ErrorEntry{VsockError::kOp, "op",
                "header field op is {value}, which is unknown (they run from 1 to {limit})"},
+    ErrorEntry{VsockError::kEventReadable, "event_readable",
+               "an event buffer with {value} device-readable bytes (the limit is {limit})"},
+    ErrorEntry{VsockError::kEventRoom, "event_room",
+               "an event buffer of {value} bytes, an event has {limit}"},
 };
 static_assert(error_entries_are_dense(kEntries));
 constexpr ErrorDomain kDomain{"vsock", kEntries};
 
+constexpr std::array kConnectionEntries{
+    ErrorEntry{ConnectionError::kUnknown, "unknown", "op {value} for a connection that is unknown"},
+    ErrorEntry{ConnectionError::kNotEstablished, "not_established",
+               "op {value} for a connection that the guest has not accepted yet"},
+    ErrorEntry{ConnectionError::kEstablished, "established",
+               "op {value} for a connection that is established"},
+    ErrorEntry{ConnectionError::kAfterShutdown, "after_shutdown",
+               "{value} bytes of data after a SHUTDOWN that said there would be no more"},
+    ErrorEntry{ConnectionError::kNoCredit, "no_credit",
+               "{value} bytes of data for a buffer that has room for {limit}"},
+    ErrorEntry{ConnectionError::kForwardCount, "forward_count",
+               "header field fwd_cnt is {value}, past the {limit} bytes that were sent"},
+    ErrorEntry{ConnectionError::kTooMany, "too_many",
+               "a connection more than {value} (the limit is {limit})"},
+};
+static_assert(error_entries_are_dense(kConnectionEntries));
+constexpr ErrorDomain kConnectionDomain{"vsock_connection", kConnectionEntries};
+
+constexpr std::array kSocketEntries{
+    ErrorEntry{SocketError::kPath, "path",
+               "a socket's path of {value} bytes (the limit is {limit})"},
+    ErrorEntry{SocketError::kSocket, "socket", "creating a socket failed: {errno}"},
+    ErrorEntry{SocketError::kBind, "bind", "listening at a socket's path failed: {errno}"},
+    ErrorEntry{SocketError::kEpoll, "epoll", "waiting for sockets failed: {errno}"},
+    ErrorEntry{SocketError::kConnect, "connect", "connecting to a socket failed: {errno}"},
+    ErrorEntry{SocketError::kRead, "read", "reading from a socket failed: {errno}"},
+    ErrorEntry{SocketError::kWrite, "write", "writing to a socket failed: {errno}"},
+    ErrorEntry{SocketError::kConnectText, "connect_text",
+               "{value} bytes that are no \"CONNECT port\" (it has at most {limit})"},
+};
+static_assert(error_entries_are_dense(kSocketEntries));
+constexpr ErrorDomain kSocketDomain{"vsock_socket", kSocketEntries};
+
 }  // namespace
 
 const ErrorDomain& error_domain(VsockError) { return kDomain; }
+const ErrorDomain& error_domain(ConnectionError) { return kConnectionDomain; }
+const ErrorDomain& error_domain(SocketError) { return kSocketDomain; }
 
 }  // namespace guestproof::virtio::vsock
