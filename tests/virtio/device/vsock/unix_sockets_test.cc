@@ -1,0 +1,343 @@
+#include "guestproof/virtio/device/vsock/unix_sockets.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <vector>
+
+namespace guestproof::virtio::vsock {
+namespace {
+
+using Kind = HostEvent::Kind;
+
+::sockaddr_un address_of(const std::string& path) {
+  ::sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return address;
+}
+
+/// A client of the socket at `path`, or a service that listens there.
+Fd client_of(const std::string& path) {
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto address = address_of(path);
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), 0);
+  return fd;
+}
+Fd service_at(const std::string& path) {
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto address = address_of(path);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(::listen(fd.get(), 8), 0);
+  return fd;
+}
+Fd accept_from(const Fd& service) { return Fd(::accept4(service.get(), nullptr, nullptr, 0)); }
+
+void say(const Fd& fd, std::string_view text) {
+  ASSERT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(text.size()));
+}
+/// What is there now.
+std::string hear(const Fd& fd) {
+  std::string text(4096, '\0');
+  const auto got = ::recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT);
+  text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+  return text;
+}
+/// Whether the other end is closed, and nothing is left to be heard.
+bool closed(const Fd& fd) {
+  char byte = 0;
+  return ::recv(fd.get(), &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+class UnixSocketsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto name = (std::filesystem::temp_directory_path() / "vsock.XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder = name;
+    path = folder + "/v";
+    sockets = UnixSockets::listen(path).value();
+  }
+  void TearDown() override { std::filesystem::remove_all(folder); }
+
+  /// A client that has said what it wants, and the event of it.
+  std::pair<Fd, HostEvent> connect_client(std::string_view text) {
+    auto client = client_of(path);
+    say(client, text);
+    auto event = sockets->next_event();
+    EXPECT_TRUE(event && event->kind == Kind::kConnect);
+    return {std::move(client), event.value_or(HostEvent{})};
+  }
+  std::string read(HostSocket socket) {
+    std::array<std::byte, 100> bytes{};
+    const auto got = sockets->read(socket, bytes).value().value();
+    return {reinterpret_cast<const char*>(bytes.data()), got};
+  }
+  Result<std::optional<std::size_t>> write(HostSocket socket, std::string_view text) {
+    return sockets->write(socket, std::as_bytes(std::span(text)));
+  }
+
+  std::string folder, path;
+  std::unique_ptr<UnixSockets> sockets;
+};
+
+TEST(ParseConnect, TakesAPortInDecimal) {
+  EXPECT_EQ(parse_connect("CONNECT 0\n"), 0u);
+  EXPECT_EQ(parse_connect("CONNECT 1234\nCONNECT 5\n"), 1234u);
+  EXPECT_EQ(parse_connect("CONNECT 4294967295\n"), 4294967295u);
+}
+
+TEST(ParseConnect, WaitsForEveryBeginningOfAText) {
+  const std::string_view text = "CONNECT 4294967295\n";
+  for (std::size_t length = 0; length < text.size(); ++length)
+    EXPECT_EQ(parse_connect(text.substr(0, length)), std::nullopt) << length;
+}
+
+TEST(ParseConnect, RefusesEverythingElse) {
+  for (const std::string_view text :
+       {"\n", "C\n", "CONNECT\n", "CONNECT \n", "CONNECT x\n", "CONNECT 1x\n", "CONNECT -1\n",
+        "CONNECT +1\n", "CONNECT  1\n", "CONNECT 1 \n", "CONNECT 1\r\n", "CONNECT 0x1\n",
+        "CONNECT 4294967296\n", "connect 1\n", "GET / HTTP/1.1", "CX", "CONNECT 00000000001\n",
+        "CONNECT 99999999999"})
+    EXPECT_EQ(parse_connect(text).error(), SocketError::kConnectText) << text;
+}
+
+TEST_F(UnixSocketsTest, AClientSaysAPortAndIsToldOfSuccess) {
+  const auto [client, event] = connect_client("CONNECT 52\n");
+  EXPECT_EQ(event.port, 52u);
+  EXPECT_EQ(hear(client), "");
+  ASSERT_TRUE(sockets->accept(event.socket, 1073741824));
+  EXPECT_EQ(hear(client), "OK 1073741824\n");
+  EXPECT_EQ(write(event.socket, "hello"), 5u);
+  EXPECT_EQ(hear(client), "hello");
+  say(client, "good day");
+  EXPECT_EQ(sockets->next_event()->socket, event.socket);
+  EXPECT_EQ(read(event.socket), "good day");
+}
+
+TEST_F(UnixSocketsTest, WhatAClientSendsAfterItsTextIsData) {
+  const auto [client, event] = connect_client("CONNECT 52\nCONNECT 53\n");
+  EXPECT_EQ(event.port, 52u);
+  EXPECT_EQ(read(event.socket), "CONNECT 53\n");
+}
+
+TEST_F(UnixSocketsTest, ATextMayComeInPieces) {
+  const auto client = client_of(path);
+  for (const auto* piece : {"CON", "NECT 5", "2"}) {
+    say(client, piece);
+    EXPECT_FALSE(sockets->next_event());
+  }
+  say(client, "\n");
+  EXPECT_EQ(sockets->next_event()->port, 52u);
+}
+
+TEST_F(UnixSocketsTest, AClientWithAnotherTextIsClosed) {
+  for (const auto* text : {"CONNECT 5x\n", "HELLO", "CONNECT 00000000000000052\n"}) {
+    const auto client = client_of(path);
+    say(client, text);
+    EXPECT_FALSE(sockets->next_event());
+    // It has sent what was never read, so it hears of a reset.
+    char byte = 0;
+    EXPECT_LT(::recv(client.get(), &byte, 1, MSG_DONTWAIT), 0);
+    EXPECT_EQ(errno, ECONNRESET);
+  }
+}
+
+TEST_F(UnixSocketsTest, AClientThatGoesWithoutATextIsForgotten) {
+  {
+    const auto client = client_of(path);
+  }
+  EXPECT_FALSE(sockets->next_event());
+  {
+    const auto client = client_of(path);
+    say(client, "CONN");
+    EXPECT_FALSE(sockets->next_event());
+  }
+  EXPECT_FALSE(sockets->next_event());
+  connect_client("CONNECT 1\n");
+}
+
+TEST_F(UnixSocketsTest, SilentClientsKeepNobodyOut) {
+  std::vector<Fd> silent;
+  for (std::size_t i = 0; i < kMaxSilentClients; ++i) silent.push_back(client_of(path));
+  EXPECT_FALSE(sockets->next_event());
+  EXPECT_FALSE(closed(silent[0]));
+  const auto [client, event] = connect_client("CONNECT 52\n");
+  EXPECT_EQ(event.port, 52u);
+  EXPECT_TRUE(closed(silent[0]));
+  EXPECT_FALSE(closed(silent[1]));
+}
+
+TEST_F(UnixSocketsTest, ManyClientsAtOnceAreAllHeard) {
+  std::vector<Fd> clients;
+  for (std::size_t i = 0; i < 3 * kMaxSilentClients; ++i) {
+    clients.push_back(client_of(path));
+    say(clients.back(), "CONNECT " + std::to_string(i) + "\n");
+  }
+  std::vector<bool> heard(clients.size());
+  while (const auto event = sockets->next_event())
+    if (event->kind == Kind::kConnect) heard.at(event->port) = true;
+  EXPECT_EQ(std::ranges::count(heard, true), static_cast<std::ptrdiff_t>(clients.size()));
+}
+
+TEST_F(UnixSocketsTest, AGuestReachesTheServiceOfAPort) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  const auto peer = accept_from(service);
+  EXPECT_EQ(write(socket, "hello"), 5u);
+  EXPECT_EQ(hear(peer), "hello");
+  say(peer, "good day");
+  EXPECT_EQ(read(socket), "good day");
+}
+
+TEST_F(UnixSocketsTest, AGuestIsRefusedWhereNobodyListens) {
+  EXPECT_EQ(sockets->connect(80).error(), Error(SocketError::kConnect, ENOENT));
+  {
+    const auto service = service_at(path + "_80");
+  }
+  EXPECT_EQ(sockets->connect(80).error(), Error(SocketError::kConnect, ECONNREFUSED));
+}
+
+TEST_F(UnixSocketsTest, AServiceThatDoesNotAcceptIsARefusalAndNoWait) {
+  const auto service = service_at(path + "_80");
+  std::vector<HostSocket> open;
+  auto socket = sockets->connect(80);
+  for (int i = 0; socket && i < 100; ++i) {
+    open.push_back(*socket);
+    socket = sockets->connect(80);
+  }
+  ASSERT_FALSE(socket);
+  EXPECT_EQ(socket.error(), Error(SocketError::kConnect, EAGAIN));
+}
+
+TEST_F(UnixSocketsTest, NothingWaitsAndAnEventSaysWhenToTryAgain) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  const auto peer = accept_from(service);
+  std::array<std::byte, 10> bytes{};
+  EXPECT_EQ(sockets->read(socket, bytes), std::nullopt);
+  std::size_t written = 0;
+  const std::string much(50000, 'x');
+  for (auto done = write(socket, much); done.value(); done = write(socket, much)) written += **done;
+  EXPECT_GT(written, 0u);
+  while (sockets->next_event()) {
+  }
+  std::size_t heard = 0;
+  for (auto text = hear(peer); !text.empty(); text = hear(peer)) heard += text.size();
+  EXPECT_EQ(heard, written);
+  const auto event = sockets->next_event();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, Kind::kReady);
+  EXPECT_EQ(event->socket, socket);
+  EXPECT_EQ(write(socket, "more"), 4u);
+}
+
+TEST_F(UnixSocketsTest, TheEndOfThePeersDataIsNotItsEnd) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  const auto peer = accept_from(service);
+  while (sockets->next_event()) {
+  }
+  say(peer, "last");
+  ::shutdown(peer.get(), SHUT_WR);
+  EXPECT_EQ(sockets->next_event()->kind, Kind::kReady);
+  EXPECT_EQ(read(socket), "last");
+  EXPECT_EQ(read(socket), "");
+  EXPECT_EQ(write(socket, "more"), 4u);
+  EXPECT_EQ(hear(peer), "more");
+}
+
+TEST_F(UnixSocketsTest, APeerThatIsGoneIsAnEventAndAnErrorAndLeavesItsData) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  {
+    const auto peer = accept_from(service);
+    say(peer, "last");
+  }
+  EXPECT_EQ(sockets->next_event()->kind, Kind::kGone);
+  EXPECT_EQ(write(socket, "more").error(), Error(SocketError::kWrite, EPIPE));
+  EXPECT_EQ(read(socket), "last");
+  EXPECT_EQ(read(socket), "");
+}
+
+TEST_F(UnixSocketsTest, APeerThatLeftDataUnreadIsAnErrorOfReading) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  {
+    const auto peer = accept_from(service);
+    EXPECT_EQ(write(socket, "unread"), 6u);
+  }
+  std::array<std::byte, 10> bytes{};
+  EXPECT_EQ(sockets->read(socket, bytes).error(), Error(SocketError::kRead, ECONNRESET));
+}
+
+TEST_F(UnixSocketsTest, BothDirectionsAreFinishedByThemselves) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  const auto peer = accept_from(service);
+  sockets->finish_writing(socket);
+  EXPECT_TRUE(closed(peer));
+  say(peer, "still");
+  EXPECT_EQ(read(socket), "still");
+  sockets->finish_reading(socket);
+  EXPECT_EQ(::send(peer.get(), "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+}
+
+TEST_F(UnixSocketsTest, ASocketThatIsClosedHasNoEvents) {
+  const auto service = service_at(path + "_80");
+  const auto socket = sockets->connect(80).value();
+  const auto peer = accept_from(service);
+  say(peer, "unread");
+  sockets->close(socket);
+  EXPECT_FALSE(sockets->next_event());
+}
+
+TEST_F(UnixSocketsTest, AClientWaitsWhileTheProcessHasNoDescriptorLeft) {
+  const auto client = client_of(path);
+  say(client, "CONNECT 52\n");
+  ::rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  auto none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto event = sockets->next_event();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(event);
+  EXPECT_EQ(sockets->next_event()->port, 52u);
+}
+
+TEST_F(UnixSocketsTest, APathHasRoomForAPortAndIsNotTaken) {
+  EXPECT_EQ(UnixSockets::listen(path).error(), Error(SocketError::kBind, EADDRINUSE));
+  EXPECT_EQ(UnixSockets::listen("").error(), Error(SocketError::kPath, 0, 96));
+  EXPECT_EQ(UnixSockets::listen(std::string(97, 'x')).error(), Error(SocketError::kPath, 97, 96));
+  EXPECT_EQ(UnixSockets::listen("/nowhere/at/all").error(), Error(SocketError::kBind, ENOENT));
+}
+
+TEST_F(UnixSocketsTest, ThePathIsRemovedInTheEnd) {
+  EXPECT_TRUE(std::filesystem::exists(path));
+  sockets.reset();
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(UnixSocketsTest, TheDescriptorIsReadableWhileThereAreEvents) {
+  ::pollfd poll{.fd = sockets->host_fd(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&poll, 1, 0), 0);
+  const auto client = client_of(path);
+  EXPECT_EQ(::poll(&poll, 1, 0), 1);
+  EXPECT_FALSE(sockets->next_event());
+  EXPECT_EQ(::poll(&poll, 1, 0), 0);
+}
+
+}  // namespace
+}  // namespace guestproof::virtio::vsock
