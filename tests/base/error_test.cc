@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "guestproof/memory/guest_memory.h"
+#include "guestproof/virtio/device/balloon/error.h"
 #include "guestproof/virtio/device/block/error.h"
 #include "guestproof/virtio/device/vsock/error.h"
 #include "guestproof/virtio/queue/error.h"
@@ -60,7 +61,8 @@ TEST(ErrorTest, SaysDecimalValueAndLimit) {
   const Error error(QueueError::kHeadIndex, 9, 8);
 
   EXPECT_EQ(error.name(), "queue.head_index");
-  EXPECT_EQ(error.message(), "available descriptor head 9 is not below the queue size 8");
+  EXPECT_EQ(error.message(),
+            "available descriptor head or Buffer ID 9 is not below the queue size 8");
 }
 
 TEST(ErrorTest, SaysAddressesInHexadecimal) {
@@ -122,7 +124,8 @@ constexpr std::array kWithoutValue{
     "queue_config.not_ready",    "chain.indirect_not_negotiated",
     "memory.no_regions",         "block_config.size_max_zero",
     "block_config.seg_max_zero", "block_config.backend_read_only",
-    "block_config.append_mode",
+    "block_config.append_mode",  "balloon.statistics_twice",
+    "balloon.no_pages",
 };
 
 /// Every family of errors is a parameter here.
@@ -140,9 +143,10 @@ class ErrorDomainTest : public ::testing::Test {
   }
 };
 
-using EveryErrorEnum = ::testing::Types<SystemError, MemoryError, QueueError, QueueConfigError,
-                                        ChainError, QueueStateError, virtio::block::BlockError,
-                                        virtio::block::BlockConfigError, virtio::vsock::VsockError>;
+using EveryErrorEnum =
+    ::testing::Types<SystemError, MemoryError, QueueError, QueueConfigError, ChainError,
+                     QueueStateError, virtio::balloon::BalloonError, virtio::block::BlockError,
+                     virtio::block::BlockConfigError, virtio::vsock::VsockError>;
 TYPED_TEST_SUITE(ErrorDomainTest, EveryErrorEnum);
 
 TYPED_TEST(ErrorDomainTest, NamesEveryEnumeratorAsTheSourceDoes) {

@@ -19,6 +19,8 @@ constexpr std::array kSystemEntries{
     ErrorEntry{SystemError::kEventFd, "eventfd", "creating an eventfd failed: {errno}"},
     ErrorEntry{SystemError::kRing, "ring", "creating an io_uring failed: {errno}"},
     ErrorEntry{SystemError::kSubmit, "submit", "submitting to an io_uring failed: {errno}"},
+    ErrorEntry{SystemError::kDiscard, "discard", "discarding memory failed: {errno}"},
+    ErrorEntry{SystemError::kWatch, "watch", "waiting for a file failed: {errno}"},
 };
 static_assert(error_entries_are_dense(kSystemEntries));
 constexpr ErrorDomain kSystemDomain{"system", kSystemEntries};

@@ -121,6 +121,8 @@ enum class SystemError : std::uint16_t {
   kEventFd,
   kRing,
   kSubmit,
+  kDiscard,
+  kWatch,
 };
 const ErrorDomain& error_domain(SystemError);
 

@@ -146,7 +146,8 @@ BlockHarness::BlockHarness(virtio::block::Backend* other)
                                   MemoryError::kNoRegions});
   depth_.add_errors<SystemError>({SystemError::kOpen, SystemError::kStat, SystemError::kMap,
                                   SystemError::kTruncate, SystemError::kMemfd,
-                                  SystemError::kEventFd, SystemError::kRing, SystemError::kSubmit});
+                                  SystemError::kEventFd, SystemError::kRing, SystemError::kSubmit,
+                                  SystemError::kDiscard, SystemError::kWatch});
   configure(default_config());
 }
 
