@@ -4,12 +4,11 @@ namespace guestproof::pci {
 namespace {
 
 constexpr std::array kPciEntries{
-    ErrorEntry{
-        PciError::kWidth, "width",
-        "an access of {value} bytes; possible are 1 to {limit}, and in configuration space no 3"},
-    or not 3 "},
-        ErrorEntry{PciError::kStraddle, "straddle",
-                   "{limit} bytes at configuration register {value:x} are not in one doubleword"},
+    ErrorEntry{PciError::kWidth, "width",
+               "an access of {value} bytes; possible are 1 to {limit}, and in configuration space "
+               "no 3"},
+    ErrorEntry{PciError::kStraddle, "straddle",
+               "{limit} bytes at configuration register {value:x} are not in one doubleword"},
     ErrorEntry{PciError::kOffset, "offset",
                "configuration register {value:x} of a function that has {limit:x} bytes of them"},
     ErrorEntry{PciError::kAbsent, "absent",
