@@ -81,6 +81,8 @@ constexpr std::array kStateEntries{
                "device state of queue {value} has ring features that were not negotiated"},
     ErrorEntry{DeviceStateError::kInterruptStatus, "interrupt_status",
                "device state field interrupt_status is {value:x}; the known causes are {limit:x}"},
+    ErrorEntry{DeviceStateError::kVector, "vector",
+               "device state names MSI-X vector {value} of {limit}"},
     ErrorEntry{DeviceStateError::kDevice, "device",
                "device state has {value} in byte {limit} of the device's own part"},
 };

@@ -49,6 +49,7 @@ enum class DeviceStateError : std::uint16_t {
   kQueueFlags,
   kQueue,
   kInterruptStatus,
+  kVector,
   kDevice,
 };
 const ErrorDomain& error_domain(DeviceStateError);

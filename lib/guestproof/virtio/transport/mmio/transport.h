@@ -27,22 +27,10 @@
 #include <span>
 #include <vector>
 
+#include "guestproof/virtio/device/interrupt_line.h"
 #include "guestproof/virtio/device/lifecycle.h"
 
 namespace guestproof::virtio {
-
-/// The device's interrupt, as the machine has it.
-class InterruptLine {
- public:
-  InterruptLine() = default;
-  InterruptLine(const InterruptLine&) = delete;
-  InterruptLine& operator=(const InterruptLine&) = delete;
-  virtual ~InterruptLine() = default;
-
-  /// Asserted at every notification, so that an edge-triggered line sees each of them; deasserted
-  /// when the driver has acknowledged all.
-  virtual void set(bool asserted) = 0;
-};
 
 /// Guest-physical memory that a device shares (§2.10).
 struct SharedMemoryRegion {

@@ -1,0 +1,117 @@
+// Virtio over PCI, modern (a device without the legacy interface): one function of a bus.
+//
+//   auto transport = PciTransport::create(lifecycle, msi, pin);
+//   bus.add({.device = 3}, transport->function());
+//
+// Capabilities, in this order: common, ISR, device (when there is a configuration space), notify,
+// PCI configuration access, MSI-X with a vector for each queue and one for the configuration.
+//
+// Every access gets an answer, whatever its offset and width:
+// - The common structure takes each field at its own width; the 64-bit ones whole and by halves
+//   (§4.1.3.1). Any other access reads as zeros and writes nothing.
+// - The ISR status takes reads of 1 byte at offset 0, which clear it; the device structure any
+//   width at any offset, bytes past the device's fields being zero.
+// - A notification is a write of 2 or 4 bytes at a queue's place (queue_notify_off times the
+//   multiplier); its value is not looked at: the place says it all.
+// - What the driver selects and is not there (a queue, a word of features) has zeros.
+// - queue_enable takes 1, and queue_reset takes 1 and is done when the write is.
+// - An MSI-X vector that is not in the table becomes VIRTIO_MSI_NO_VECTOR (§4.1.5.1.2.2).
+// - PCI configuration access (§4.1.4.9): an access to pci_cfg_data is one of cap.length bytes (1, 2
+//   or 4, at a multiple of them) in a BAR of this function; with any other capability, or shorter
+//   than cap.length, it reads as zeros and writes nothing.
+//
+// With MSI-X enabled a notification is the vector's message; without it, ISR status and interrupt
+// pin (§4.1.4.5.1).
+//
+// Thread-safety: that of Lifecycle; the bus's accesses are register accesses.
+// Specification: virtio 1.3 §4.1.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "guestproof/pci/function.h"
+#include "guestproof/virtio/device/interrupt_line.h"
+#include "guestproof/virtio/device/lifecycle.h"
+
+namespace guestproof::virtio {
+
+class PciTransport final : private Interrupts, private pci::FunctionOwner {
+ public:
+  /// `pin`: told of the function's interrupt pin when that changes other than by a guest's access;
+  /// it is to call Bus::set_interrupt(). All outlive the transport. Errors: PciError, for a device
+  /// with more queues or configuration space than there is room for (1024, 4096 bytes).
+  [[nodiscard]] static Result<std::unique_ptr<PciTransport>> create(Lifecycle& lifecycle,
+                                                                    pci::MsiSink& messages,
+                                                                    InterruptLine& pin);
+  ~PciTransport() { lifecycle_.connect(nullptr); }
+
+  /// For a bus.
+  [[nodiscard]] pci::Function& function() { return function_; }
+
+  /// ISR status: kIsr… in registers.h.
+  [[nodiscard]] std::uint8_t isr_status() const { return isr_; }
+
+  /// The registers that are the transport's own; save the life cycle and the bus beside it.
+  [[nodiscard]] std::vector<std::byte> save() const;
+  /// Errors: DeviceStateError; nothing is changed. The pin is what the bus restores.
+  [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);
+
+ private:
+  struct State;
+
+  PciTransport(Lifecycle& lifecycle, const pci::ConfigSpace& config, std::uint8_t window,
+               pci::MsiSink& messages, InterruptLine& pin);
+
+  // Interrupts
+  void used_buffers(std::uint16_t queue) override;
+  void configuration_changed() override;
+  void notify(std::uint8_t cause, std::uint16_t vector);
+  void set_pin(bool asserted);
+
+  // pci::FunctionOwner
+  [[nodiscard]] Result<void> read_bar(unsigned bar, std::uint64_t offset,
+                                      std::span<std::byte> data) override;
+  [[nodiscard]] Result<void> write_bar(unsigned bar, std::uint64_t offset,
+                                       std::span<const std::byte> data) override;
+  [[nodiscard]] Result<void> read_window(unsigned at, std::span<std::byte> data) override;
+  [[nodiscard]] Result<void> write_window(unsigned at, std::span<const std::byte> data) override;
+
+  /// What the capability for configuration access names.
+  struct Window {
+    unsigned bar;
+    std::uint32_t offset;
+    std::uint32_t length;
+  };
+  /// Errors: DeviceError::kRegisterValue, kRegister: nothing that can be accessed.
+  [[nodiscard]] Result<Window> window() const;
+
+  [[nodiscard]] Result<std::uint64_t> read_common(std::uint64_t offset, std::size_t width) const;
+  [[nodiscard]] std::uint64_t read_queue(std::uint64_t offset) const;
+  [[nodiscard]] Result<void> write_common(std::uint64_t offset, std::size_t width,
+                                          std::uint64_t value);
+  [[nodiscard]] Result<void> write_queue(std::uint64_t offset, std::uint64_t value);
+  [[nodiscard]] Result<void> write_area(std::uint64_t offset, std::size_t width,
+                                        std::uint64_t value);
+  [[nodiscard]] Result<void> write_notify(std::uint64_t offset, std::size_t width);
+  [[nodiscard]] Result<void> set_vector(std::uint16_t& vector, std::uint64_t value);
+  [[nodiscard]] Result<void> set_status(std::uint8_t value);
+  [[nodiscard]] std::uint8_t take_isr();
+
+  Lifecycle& lifecycle_;
+  pci::Function function_;
+  InterruptLine& pin_;
+  std::uint8_t window_;    // offset of the capability for configuration access
+  bool accessed_ = false;  // by the guest, at this moment
+  std::uint32_t device_feature_select_ = 0;
+  std::uint32_t driver_feature_select_ = 0;
+  std::uint16_t queue_select_ = 0;
+  std::uint8_t isr_ = 0;
+  std::uint16_t config_vector_;
+  std::vector<std::uint16_t> queue_vectors_;
+};
+
+}  // namespace guestproof::virtio
