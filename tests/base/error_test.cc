@@ -15,6 +15,7 @@
 #include "guestproof/memory/guest_memory.h"
 #include "guestproof/virtio/device/balloon/error.h"
 #include "guestproof/virtio/device/block/error.h"
+#include "guestproof/virtio/device/console/error.h"
 #include "guestproof/virtio/device/vsock/error.h"
 #include "guestproof/virtio/queue/error.h"
 #include "guestproof/virtio/queue/state.h"
@@ -125,7 +126,7 @@ constexpr std::array kWithoutValue{
     "memory.no_regions",         "block_config.size_max_zero",
     "block_config.seg_max_zero", "block_config.backend_read_only",
     "block_config.append_mode",  "balloon.statistics_twice",
-    "balloon.no_pages",
+    "balloon.no_pages",          "console.no_room",
 };
 
 /// Every family of errors is a parameter here.
@@ -143,10 +144,10 @@ class ErrorDomainTest : public ::testing::Test {
   }
 };
 
-using EveryErrorEnum =
-    ::testing::Types<SystemError, MemoryError, QueueError, QueueConfigError, ChainError,
-                     QueueStateError, virtio::balloon::BalloonError, virtio::block::BlockError,
-                     virtio::block::BlockConfigError, virtio::vsock::VsockError>;
+using EveryErrorEnum = ::testing::Types<SystemError, MemoryError, QueueError, QueueConfigError,
+                                        ChainError, QueueStateError, virtio::balloon::BalloonError,
+                                        virtio::block::BlockError, virtio::block::BlockConfigError,
+                                        virtio::console::ConsoleError, virtio::vsock::VsockError>;
 TYPED_TEST_SUITE(ErrorDomainTest, EveryErrorEnum);
 
 TYPED_TEST(ErrorDomainTest, NamesEveryEnumeratorAsTheSourceDoes) {

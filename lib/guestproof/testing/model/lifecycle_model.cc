@@ -259,7 +259,8 @@ ModelError LifecycleModel::write_config(std::uint64_t offset, std::span<const st
   for (std::size_t i = 0; i < in.size(); ++i)
     if (offset >= size || i >= size - offset)
       return {"device.config_range", std::max<std::uint64_t>(offset, size), size};
-  if ((status & kFeaturesOk) == 0) return {"device.config_early", status};
+  if ((status & kFeaturesOk) == 0 && !device_.writes_early(offset, in.size()))
+    return {"device.config_early", status};
   return device_.write_config(offset, in);
 }
 

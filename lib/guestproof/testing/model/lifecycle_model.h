@@ -33,6 +33,10 @@ class DeviceModel {
                                                 std::span<const std::uint8_t>) {
     return {"device.config_read_only", offset};
   }
+  /// Whether these bytes may be written before FEATURES_OK.
+  [[nodiscard]] virtual bool writes_early(std::uint64_t /*offset*/, std::size_t /*length*/) const {
+    return false;
+  }
   virtual void start(std::uint64_t /*features*/) {}
   virtual void stop_queue(std::size_t /*queue*/) {}
   virtual void reset() {}

@@ -116,6 +116,10 @@ class VirtioDevice {
                                                   std::span<const std::byte>) {
     return fail(DeviceError::kConfigReadOnly, offset);
   }
+  /// Whether the driver may write these bytes before FEATURES_OK, too.
+  [[nodiscard]] virtual bool writes_early(std::uint32_t /*offset*/, std::size_t /*length*/) const {
+    return false;
+  }
 
   /// DRIVER_OK: features and queues are the driver's from now on. Not called again before reset().
   virtual void start() = 0;

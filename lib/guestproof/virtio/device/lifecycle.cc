@@ -285,8 +285,10 @@ Result<void> Lifecycle::write_config(std::uint64_t offset, std::span<const std::
   const auto size = config().size();
   if (offset > size || in.size() > size - offset)
     return fail(DeviceError::kConfigRange, std::max<std::uint64_t>(offset, size), size);
-  if ((status_ & VIRTIO_STATUS_FEATURES_OK) == 0) return fail(DeviceError::kConfigEarly, status_);
-  return change_config(static_cast<std::uint32_t>(offset), in);
+  const auto at = static_cast<std::uint32_t>(offset);
+  if ((status_ & VIRTIO_STATUS_FEATURES_OK) == 0 && !writes_early(at, in.size()))
+    return fail(DeviceError::kConfigEarly, status_);
+  return change_config(at, in);
 }
 
 Result<bool> Lifecycle::work() {

@@ -16,7 +16,8 @@
 //   configured again after a reset of it or of the device.
 // - DRIVER_OK starts the device. If an enabled queue does not lie in guest memory the device starts
 //   nothing and says DEVICE_NEEDS_RESET.
-// - The configuration space is read at any time, and written from FEATURES_OK on.
+// - The configuration space is read at any time, and written from FEATURES_OK on;
+//   what the device says so of (VirtioDevice::writes_early) before that, too.
 // - A queue is kicked from DRIVER_OK on, while it is enabled. A kick is only noted; work() serves.
 //   A device that needs a reset, or whose driver has FAILED, serves nothing.
 //
@@ -165,6 +166,7 @@ class Lifecycle {
 
   [[nodiscard]] virtual Result<void> check_features(std::uint64_t features) const = 0;
   [[nodiscard]] virtual std::span<const std::byte> config() const = 0;
+  [[nodiscard]] virtual bool writes_early(std::uint32_t offset, std::size_t length) const = 0;
   [[nodiscard]] virtual Result<void> change_config(std::uint32_t offset,
                                                    std::span<const std::byte> in) = 0;
   [[nodiscard]] virtual Result<void> activate_queue(std::uint16_t index) = 0;
@@ -250,6 +252,9 @@ class DeviceLifecycle final : public Lifecycle, private Driver<M> {
     return device_.check_features(features);
   }
   [[nodiscard]] std::span<const std::byte> config() const override { return device_.config(); }
+  [[nodiscard]] bool writes_early(std::uint32_t offset, std::size_t length) const override {
+    return device_.writes_early(offset, length);
+  }
   [[nodiscard]] Result<void> change_config(std::uint32_t offset,
                                            std::span<const std::byte> in) override {
     return device_.write_config(offset, in);
