@@ -185,24 +185,15 @@ void PciTransport::configuration_changed() { notify(kIsrConfiguration, config_ve
 void PciTransport::notify(std::uint8_t cause, std::uint16_t vector) {
   const bool msix = function_.msix()->control().enabled;
   // The configuration's bit is set in either case (§4.1.4.5.1).
-  if (!msix || cause == kIsrConfiguration) isr_ |= cause;
-  if (msix) {
-    // A vector of the table, and enabled: what is left to fail is nothing.
-    if (vector != VIRTIO_MSI_NO_VECTOR) static_cast<void>(function_.raise(vector));
-    return;
-  }
-  set_pin(true);
+  if (!msix || cause == kIsrConfiguration) set_isr(static_cast<std::uint8_t>(isr_ | cause));
+  // A vector of the table, and enabled: what is left to fail is nothing.
+  if (msix && vector != VIRTIO_MSI_NO_VECTOR) static_cast<void>(function_.raise(vector));
 }
 
-void PciTransport::set_pin(bool asserted) {
-  function_.set_interrupt(asserted);
-  if (!accessed_) pin_.set(asserted);
-}
-
-std::uint8_t PciTransport::take_isr() {
-  const auto causes = std::exchange(isr_, std::uint8_t{0});
-  set_pin(false);
-  return causes;
+void PciTransport::set_isr(std::uint8_t causes) {
+  isr_ = causes;
+  function_.set_interrupt(causes != 0);
+  if (!accessed_) pin_.set(causes != 0);
 }
 
 Result<void> PciTransport::read_bar(unsigned, std::uint64_t offset, std::span<std::byte> data) {
@@ -219,7 +210,8 @@ Result<void> PciTransport::read_bar(unsigned, std::uint64_t offset, std::span<st
     case kIsrAt:
       if (in_page != 0) return fail(DeviceError::kRegister, offset);
       if (data.size() != 1) return fail(DeviceError::kAccessWidth, data.size(), 1);
-      data[0] = std::byte{take_isr()};
+      data[0] = std::byte{isr_};
+      set_isr(0);
       return {};
     case kDeviceAt:
       return lifecycle_.read_config(in_page, data);
@@ -338,7 +330,7 @@ Result<void> PciTransport::write_queue(std::uint64_t offset, std::uint64_t value
       return lifecycle_.enable_queue(queue_select_);
     case kQueueReset:
       if (value != 1) return fail(DeviceError::kRegisterValue, value, 1);
-      return lifecycle_.reset_queue(queue_select_);
+      return reset_queue();
     default:
       return fail(DeviceError::kRegister, offset);
   }
@@ -376,6 +368,16 @@ Result<void> PciTransport::set_vector(std::uint16_t& vector, std::uint64_t value
   return fail(DeviceError::kRegisterValue, value, vectors);
 }
 
+Result<void> PciTransport::reset_queue() {
+  if (const auto reset = lifecycle_.reset_queue(queue_select_); !reset) return reset;
+  const auto vector = std::exchange(queue_vectors_[queue_select_], VIRTIO_MSI_NO_VECTOR);
+  // No more notifications of this queue (§2.6.1.1), unless the message may be somebody else's, too.
+  const bool shared =
+      config_vector_ == vector || std::ranges::find(queue_vectors_, vector) != queue_vectors_.end();
+  if (!shared) static_cast<void>(function_.withdraw(vector));
+  return {};
+}
+
 Result<void> PciTransport::set_status(std::uint8_t value) {
   const auto set = lifecycle_.set_status(value);
   if (value != 0) return set;
@@ -383,14 +385,14 @@ Result<void> PciTransport::set_status(std::uint8_t value) {
   queue_select_ = 0;
   config_vector_ = VIRTIO_MSI_NO_VECTOR;
   std::ranges::fill(queue_vectors_, VIRTIO_MSI_NO_VECTOR);
-  static_cast<void>(take_isr());
+  set_isr(0);
   // What was to be said of buffers that are the driver's again is not said any more.
   for (std::uint16_t i = 0; i < function_.msix()->vectors(); ++i)
     static_cast<void>(function_.withdraw(i));
   return set;
 }
 
-Result<PciTransport::Window> PciTransport::window() const {
+Result<PciTransport::Window> PciTransport::window(unsigned at, std::size_t width) const {
   const auto bytes = function_.config().bytes().subspan(window_);
   const auto bar = static_cast<unsigned>(pci::load(bytes.subspan(kCapBar, 1)));
   const auto offset = static_cast<std::uint32_t>(pci::load(bytes.subspan(kCapOffset, 4)));
@@ -400,25 +402,20 @@ Result<PciTransport::Window> PciTransport::window() const {
   if (offset % length != 0) return fail(DeviceError::kRegister, offset);
   if (bar != kStructureBar && bar != kMsixBar) return fail(DeviceError::kRegisterValue, bar);
   if (offset >= function_.config().bar(bar).size) return fail(DeviceError::kRegister, offset);
+  if (at != 0 || width < length) return fail(DeviceError::kAccessWidth, width, length);
   return Window{bar, offset, length};
 }
 
 Result<void> PciTransport::read_window(unsigned at, std::span<std::byte> data) {
   std::ranges::fill(data, std::byte{0});
-  const auto place = window();
+  const auto place = window(at, data.size());
   if (!place) return std::unexpected(place.error());
-  std::array<std::byte, 4> bytes{};
-  const auto read =
-      function_.read_bar(place->bar, place->offset, std::span(bytes).first(place->length));
-  std::ranges::copy(std::span(bytes).subspan(at, data.size()), data.begin());
-  return read;
+  return function_.read_bar(place->bar, place->offset, data.first(place->length));
 }
 
 Result<void> PciTransport::write_window(unsigned at, std::span<const std::byte> data) {
-  const auto place = window();
+  const auto place = window(at, data.size());
   if (!place) return std::unexpected(place.error());
-  if (at != 0 || data.size() < place->length)
-    return fail(DeviceError::kAccessWidth, data.size(), place->length);
   return function_.write_bar(place->bar, place->offset, data.first(place->length));
 }
 
@@ -465,7 +462,7 @@ Result<void> PciTransport::restore(std::span<const std::byte> bytes) {
   driver_feature_select_ = static_cast<std::uint32_t>(field(12, 4));
   queue_select_ = static_cast<std::uint16_t>(field(16, 2));
   config_vector_ = static_cast<std::uint16_t>(field(18, 2));
-  isr_ = static_cast<std::uint8_t>(field(20, 1));
+  set_isr(static_cast<std::uint8_t>(field(20, 1)));
   for (std::size_t i = 0; i < queue_vectors_.size(); ++i)
     queue_vectors_[i] = static_cast<std::uint16_t>(field(kStateHeaderBytes + 2 * i, 2));
   return {};

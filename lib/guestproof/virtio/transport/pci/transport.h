@@ -3,8 +3,8 @@
 //   auto transport = PciTransport::create(lifecycle, msi, pin);
 //   bus.add({.device = 3}, transport->function());
 //
-// Capabilities, in this order: common, ISR, device (when there is a configuration space), notify,
-// PCI configuration access, MSI-X with a vector for each queue and one for the configuration.
+// Capabilities, in this order: MSI-X with a vector for each queue and one for the configuration,
+// common, ISR, device (when there is a configuration space), notify, PCI configuration access.
 //
 // Every access gets an answer, whatever its offset and width:
 // - The common structure takes each field at its own width; the 64-bit ones whole and by halves
@@ -14,14 +14,18 @@
 // - A notification is a write of 2 or 4 bytes at a queue's place (queue_notify_off times the
 //   multiplier); its value is not looked at: the place says it all.
 // - What the driver selects and is not there (a queue, a word of features) has zeros.
-// - queue_enable takes 1, and queue_reset takes 1 and is done when the write is.
+// - queue_enable takes 1, and queue_reset takes 1 and is done when the write is; the queue's vector
+//   is VIRTIO_MSI_NO_VECTOR again, and its message is not sent any more unless another shares it.
+// - Status 0 takes back all vectors, all messages that are pending, and ISR status.
 // - An MSI-X vector that is not in the table becomes VIRTIO_MSI_NO_VECTOR (§4.1.5.1.2.2).
 // - PCI configuration access (§4.1.4.9): an access to pci_cfg_data is one of cap.length bytes (1, 2
-//   or 4, at a multiple of them) in a BAR of this function; with any other capability, or shorter
-//   than cap.length, it reads as zeros and writes nothing.
+//   or 4, at a multiple of them) in a BAR of this function. It begins at the first byte of
+//   pci_cfg_data and is not shorter than that; what is more has zeros. With any other capability
+//   or access it reads as zeros and writes nothing.
 //
-// With MSI-X enabled a notification is the vector's message; without it, ISR status and interrupt
-// pin (§4.1.4.5.1).
+// With MSI-X enabled a notification is the vector's message, and one of the configuration also sets
+// its bit in ISR status; without it, a notification is ISR status and interrupt pin (§4.1.4.5.1).
+// The function wants its pin while ISR status is not 0; with MSI-X enabled nobody hears of that.
 //
 // Thread-safety: that of Lifecycle; the bus's accesses are register accesses.
 // Specification: virtio 1.3 §4.1.
@@ -41,7 +45,7 @@ namespace guestproof::virtio {
 
 class PciTransport final : private Interrupts, private pci::FunctionOwner {
  public:
-  /// `pin`: told of the function's interrupt pin when that changes other than by a guest's access;
+  /// `pin`: told whether the function wants its interrupt pin, other than in a guest's access;
   /// it is to call Bus::set_interrupt(). All outlive the transport. Errors: PciError, for a device
   /// with more queues or configuration space than there is room for (1024, 4096 bytes).
   [[nodiscard]] static Result<std::unique_ptr<PciTransport>> create(Lifecycle& lifecycle,
@@ -57,12 +61,11 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
 
   /// The registers that are the transport's own; save the life cycle and the bus beside it.
   [[nodiscard]] std::vector<std::byte> save() const;
-  /// Errors: DeviceStateError; nothing is changed. The pin is what the bus restores.
+  /// Of a transport whose bus is restored: the pin is set as ISR status says. Errors:
+  /// DeviceStateError; nothing is changed.
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);
 
  private:
-  struct State;
-
   PciTransport(Lifecycle& lifecycle, const pci::ConfigSpace& config, std::uint8_t window,
                pci::MsiSink& messages, InterruptLine& pin);
 
@@ -70,7 +73,7 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
   void used_buffers(std::uint16_t queue) override;
   void configuration_changed() override;
   void notify(std::uint8_t cause, std::uint16_t vector);
-  void set_pin(bool asserted);
+  void set_isr(std::uint8_t causes);
 
   // pci::FunctionOwner
   [[nodiscard]] Result<void> read_bar(unsigned bar, std::uint64_t offset,
@@ -86,8 +89,9 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
     std::uint32_t offset;
     std::uint32_t length;
   };
-  /// Errors: DeviceError::kRegisterValue, kRegister: nothing that can be accessed.
-  [[nodiscard]] Result<Window> window() const;
+  /// Errors: DeviceError::kRegisterValue, kRegister: nothing that can be accessed; kAccessWidth:
+  /// not by an access of `width` bytes from `at` on.
+  [[nodiscard]] Result<Window> window(unsigned at, std::size_t width) const;
 
   [[nodiscard]] Result<std::uint64_t> read_common(std::uint64_t offset, std::size_t width) const;
   [[nodiscard]] std::uint64_t read_queue(std::uint64_t offset) const;
@@ -99,7 +103,7 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
   [[nodiscard]] Result<void> write_notify(std::uint64_t offset, std::size_t width);
   [[nodiscard]] Result<void> set_vector(std::uint16_t& vector, std::uint64_t value);
   [[nodiscard]] Result<void> set_status(std::uint8_t value);
-  [[nodiscard]] std::uint8_t take_isr();
+  [[nodiscard]] Result<void> reset_queue();
 
   Lifecycle& lifecycle_;
   pci::Function function_;
