@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "guestproof/testing/watched_memory.h"
-#include "guestproof/virtio/queue/split_queue.h"
 #include "guestproof/virtio/queue/state.h"
+#include "guestproof/virtio/queue/virt_queue.h"
 
 namespace guestproof::virtio {
 namespace {
@@ -16,8 +16,12 @@ namespace {
 using testing::WatchedMemory;
 using Bytes = std::array<std::byte, kQueueStateBytes>;
 
-std::uint16_t any_index() {
-  return static_cast<std::uint16_t>(*rc::gen::inRange<std::uint32_t>(0, 65536));
+/// A free-running index, or in a packed ring a place and a wrap counter.
+std::uint16_t any_index(const QueueState& state) {
+  if (!state.features.packed)
+    return static_cast<std::uint16_t>(*rc::gen::inRange<std::uint32_t>(0, 65536));
+  return static_cast<std::uint16_t>(*rc::gen::inRange<std::uint16_t>(0, state.size) +
+                                    (*rc::gen::arbitrary<bool>() ? 0x8000 : 0));
 }
 
 /// A valid state: areas one after the other somewhere, ready and with a history or neither.
@@ -27,7 +31,12 @@ QueueState valid_state() {
   state.max_size = static_cast<std::uint16_t>(1 << largest);
   state.size = static_cast<std::uint16_t>(1 << *rc::gen::inRange(0, largest + 1));
   state.features = {.event_index = *rc::gen::arbitrary<bool>(),
-                    .indirect = *rc::gen::arbitrary<bool>()};
+                    .indirect = *rc::gen::arbitrary<bool>(),
+                    .packed = *rc::gen::arbitrary<bool>(),
+                    .in_order = *rc::gen::arbitrary<bool>()};
+  if (state.features.packed)
+    state.size =
+        *rc::gen::inRange<std::uint16_t>(1, static_cast<std::uint16_t>(state.max_size + 1));
   const auto base = *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(0, 0x20),
                                     rc::gen::arbitrary<std::uint64_t>());
   state.descriptor_table = GuestAddress(base * 16);
@@ -36,8 +45,8 @@ QueueState valid_state() {
   state.ready = *rc::gen::arbitrary<bool>();
   if (state.ready) {
     state.broken = *rc::gen::arbitrary<bool>();
-    state.next_avail = state.next_used = any_index();
-    if (*rc::gen::arbitrary<bool>()) state.signalled_used = any_index();
+    state.next_avail = state.next_used = any_index(state);
+    if (*rc::gen::arbitrary<bool>()) state.signalled_used = any_index(state);
   }
   return state;
 }
@@ -78,7 +87,7 @@ RC_GTEST_PROP(QueueState, RestoresToAQueueThatSavesTheSameOrToNone, ()) {
   const WatchedMemory memory(kRegions);
   const auto decoded = QueueState::decode(mutated(valid_state().encode()));
   RC_PRE(decoded.has_value());
-  SplitQueue<WatchedMemory> queue;
+  VirtQueue<WatchedMemory> queue;
 
   const auto restored = queue.restore(memory, *decoded, decoded->max_size, decoded->features);
 

@@ -34,6 +34,16 @@ QueueState ready_state() {
   return state;
 }
 
+/// A ready packed queue of 7 that stands in its second turn, used in order.
+QueueState packed_state() {
+  auto state = ready_state();
+  state.size = 7;
+  state.features = {.packed = true, .in_order = true};
+  state.next_avail = state.next_used = 6;
+  state.signalled_used = 0x8003;
+  return state;
+}
+
 /// The queue before the driver made it ready.
 QueueState idle_state() { return QueueState::of(QueueConfig::create(256).value()); }
 
@@ -49,6 +59,7 @@ Error refusal(const Bytes& bytes) { return QueueState::decode(bytes).error(); }
 TEST(QueueStateTest, ComesBackFromItsBytes) {
   EXPECT_EQ(QueueState::decode(ready_state().encode()).value(), ready_state());
   EXPECT_EQ(QueueState::decode(idle_state().encode()).value(), idle_state());
+  EXPECT_EQ(QueueState::decode(packed_state().encode()).value(), packed_state());
 }
 
 TEST(QueueStateTest, ComesBackBrokenAndWithUnknownNotification) {
@@ -86,6 +97,39 @@ TEST(QueueStateTest, HasTheDocumentedBytes) {
                          [](int byte) { return static_cast<std::byte>(byte); });
 
   EXPECT_THAT(ready_state().encode(), ElementsAreArray(expected));
+}
+
+TEST(QueueStateTest, SaysPackedAndInOrderInItsFlags) {
+  EXPECT_EQ(packed_state().encode()[kFlagsAt], std::byte{1 + 16 + 32 + 64});
+}
+
+TEST(QueueStateTest, OfAPackedQueueHasItsPositionsInTheRing) {
+  const auto good = packed_state().encode();
+
+  EXPECT_EQ(refusal(with(with(good, kNextAvailAt, le16(7)), kNextUsedAt, le16(7))),
+            Error(QueueStateError::kNextAvail, 7, 7));
+  EXPECT_EQ(refusal(with(with(good, kNextAvailAt, le16(0x8007)), kNextUsedAt, le16(0x8007))),
+            Error(QueueStateError::kNextAvail, 0x8007, 7));
+  EXPECT_EQ(refusal(with(good, kSignalledAt, le16(0xffff))),
+            Error(QueueStateError::kSignalledUsed, 0xffff, 7));
+  EXPECT_EQ(refusal(with(good, kNextUsedAt, le16(0x8006))),
+            Error(QueueStateError::kNextUsed, 0x8006, 6));
+}
+
+TEST(QueueStateTest, OfAPackedQueueHasItsEventsAligned) {
+  EXPECT_EQ(refusal(with(packed_state().encode(), kAvailableAt, le64(0x2002))),
+            Error(QueueStateError::kAvailableRing, 0x2002, 4));
+}
+
+TEST(QueueStateTest, KeepsTheLayoutOfAConfigurationThatIsNotFinished) {
+  auto config = QueueConfig::create(256).value();
+  ASSERT_TRUE(config.set_layout(RingLayout::kPacked));
+  ASSERT_TRUE(config.set_size(100));
+
+  const auto state = QueueState::decode(QueueState::of(config).encode()).value();
+
+  EXPECT_EQ(state.config().value().layout(), RingLayout::kPacked);
+  EXPECT_EQ(state.config().value().size(), 100u);
 }
 
 TEST(QueueStateTest, RefusesAnyOtherNumberOfBytes) {
@@ -171,7 +215,7 @@ TEST(QueueStateTest, OfAQueueThatIsNotReadyHasNoHistory) {
 
 // Whatever one bit is changed: refused, or accepted as exactly what the bytes say.
 TEST(QueueStateTest, SurvivesEverySingleBitMutation) {
-  for (const auto& state : {ready_state(), idle_state()})
+  for (const auto& state : {ready_state(), idle_state(), packed_state()})
     for (std::size_t bit = 0; bit < 8 * kQueueStateBytes; ++bit) {
       auto bytes = state.encode();
       bytes[bit / 8] ^= static_cast<std::byte>(1 << (bit % 8));

@@ -15,6 +15,15 @@ TEST(WireTest, AreasHaveTheSpecifiedSizes) {
   EXPECT_EQ(used_ring_bytes(kMaxQueueSize), 6u + 8 * 32768);
 }
 
+// virtio 1.3 §2.8.10.1.
+TEST(WireTest, APackedRingAndItsEventsHaveTheSpecifiedSizes) {
+  EXPECT_EQ(sizeof(PackedDesc), 16u);
+  EXPECT_EQ(sizeof(PackedEvent), kPackedEventBytes);
+  EXPECT_EQ(kPackedEventAlign, 4u);
+  EXPECT_EQ(VIRTQ_DESC_F_AVAIL, 0x80u);
+  EXPECT_EQ(VIRTQ_DESC_F_USED, 0x8000u);
+}
+
 TEST(WireTest, AChainHasAtMost2To32Bytes) { EXPECT_EQ(kMaxChainBytes, 4'294'967'296u); }
 
 }  // namespace

@@ -11,11 +11,12 @@
 //   one that is in flight already.
 // - Of a chain that is malformed otherwise (ChainError) the descriptors are followed to their end,
 //   so that it can be returned.
-// - One used descriptor is written per chain, also when chains are returned in order. It has WRITE
-//   when bytes were written (§2.8.3); its address stays.
+// - One used descriptor is written per chain, also when chains are returned in order or
+//   together. It has WRITE when bytes were written (§2.8.3); its address stays.
 // - The driver is notified unless it says RING_EVENT_FLAGS_DISABLE, or RING_EVENT_FLAGS_DESC with
 //   event index negotiated: then when the descriptor it names was passed, or cannot be as it is
 //   outside the ring.
+//
 // Devices use VirtQueue, which hands out records as Chains.
 //
 // Thread-safety: none; BasicQueue locks.

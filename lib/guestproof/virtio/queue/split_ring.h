@@ -6,8 +6,9 @@
 // table and a head
 //   that is in flight already (it could not be returned twice).
 // - The available index is read again only when all chains that it announced were taken.
-// - One used element is published per chain, with its index, also when chains are returned in
-// order. Devices use SplitQueue, SharedQueue or VirtQueue, which hand out records as Chains.
+// - One used element is written per chain, also when chains are returned in order or together.
+//
+// Devices use SplitQueue, SharedQueue or VirtQueue, which hand out records as Chains.
 //
 // Thread-safety: none; BasicQueue locks.
 #pragma once
