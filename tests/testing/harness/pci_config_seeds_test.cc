@@ -257,8 +257,19 @@ constexpr Seed kPciConfigSeeds[] = {
         request kind=3 queue=1 value=2
         request kind=2 queue=2 index=0 value=0xfe002000
         request kind=3 queue=2 value=2
+        request kind=2 queue=1 index=1 value=0xfe001000
+        request kind=2 queue=1 index=2 value=0xfe000800)"},
+    {"over_the_end_of_a_window", "error:pci.bar_outside", R"(
+        queue index=2
+        request kind=2 queue=1 index=1 value=0xfe003000
+        request kind=3 queue=1 value=2
+        request kind=2 queue=1 index=1 value=0xfe004000
+        request kind=9 queue=1 index=1)"},
+    {"from_before_a_window", "error:pci.bar_outside", R"(
+        queue index=2
+        request kind=3 queue=1 value=2
         request kind=2 queue=1 index=1 value=0xfe000000
-        request kind=2 queue=1 index=2 value=0xfe001000)"},
+        request kind=9 queue=1 index=1 length=0x800)"},
     {"no_windows_for_ports", "error:pci.bar_outside",
      "queue index=2\nrequest kind=2 queue=1 index=3 value=0xc000\nrequest kind=3 queue=1 value=1"},
 

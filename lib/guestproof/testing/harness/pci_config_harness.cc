@@ -92,8 +92,9 @@ const ModelBusSpec kWide{.memory = {{{0, 0x1'0000'0000}, {0xffff'ff00'0000'0000,
                                         .msix = {},
                                         .capabilities = {}}}};
 
-/// Windows with room for the BARs and little more; table and pending bits in BARs of their own.
-const ModelBusSpec kTight{.memory = {{{0xfe00'0000, 0x4000}, {}}},
+/// One window, with room for the BARs and little more, where a BAR can begin and not end; table and
+/// pending bits in BARs of their own.
+const ModelBusSpec kTight{.memory = {{{0xfe00'0800, 0x4000}, {}}},
                           .ports = {},
                           .functions = {kBridge,
                                         {.device = 3,
