@@ -7,18 +7,18 @@ some minutes. Lists to edit: checks/layers.txt, checks/mirror_exceptions.txt, .c
 import time
 
 from guestproof_dev import setup, terminal
-from guestproof_dev.checks import corpora, formatting, headers, layering, mirror, scripting, tidy, words
+from guestproof_dev.checks import corpora, features, formatting, headers, layering, mirror, scripting, tidy, words
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 from guestproof_dev.paths import ROOT
 
 CHECKS = {"format": formatting, "layers": layering, "mirror": mirror, "headers": headers, "words": words,
-          "corpora": corpora, "scripts": scripting, "tidy": tidy}
+          "corpora": corpora, "features": features, "scripts": scripting, "tidy": tidy}
 
 
 def add_arguments(parser):
     parser.add_argument("names", nargs="*", metavar="CHECK", help=f"only these: {', '.join(CHECKS)} (default: all)")
-    parser.add_argument("--fix", action="store_true", help="format the C++ files first")
+    parser.add_argument("--fix", action="store_true", help="format the C++ files, and write the table of features, first")
     parser.add_argument("--tidy", choices=["changed", "all"], default="changed", help="what clang-tidy looks at")
     parser.add_argument("--base", metavar="REF", help="changed since this commit (default: where this branch left its "
                         "upstream; on the upstream itself, the commit before the last)")
@@ -32,6 +32,7 @@ def main(args) -> int:
     tree = Tree(ROOT)
     if args.fix:
         formatting.fix(tree)
+        features.fix(tree)
     results = [_run(name, tree, args) for name in args.names or CHECKS]
     return 0 if all(results) else 1
 

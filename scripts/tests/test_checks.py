@@ -1,7 +1,7 @@
 """Each static check passes on a good tree and says what is wrong with a planted violation."""
 
 import pytest
-from guestproof_dev.checks import corpora, formatting, headers, layering, mirror, scripting, words
+from guestproof_dev.checks import corpora, features, formatting, headers, layering, mirror, scripting, words
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 
@@ -237,3 +237,23 @@ def test_corpora(sketch):
     assert "corpus/rng/found/one: is rng/seeds/one-request once more" in sketch.problems(corpora)
     sketch.write("corpus/block/regressions/large", "x" * (1 << 20))
     assert "corpus/block: 1048577 bytes are too many; the limit is 1048576" in sketch.problems(corpora)
+
+
+WIRE = "inline constexpr unsigned VIRTIO_RNG_F_FAST = 3;\ninline constexpr unsigned VIRTIO_RNG_F_SLOW = 4;\n"
+FEATURES = "# Features\n\n| device | feature | bit | offered | tested by |\n| --- | --- | --- | --- | --- |\n\nMore.\n"
+
+
+def test_features_are_listed_with_their_tests(sketch):
+    sketch.write("lib/guestproof/virtio/device/rng/wire.h", HEADER + WIRE)
+    sketch.write("lib/guestproof/virtio/device/rng/rng.h", HEADER + "int offered = VIRTIO_RNG_F_FAST;\n")
+    assert "VIRTIO_RNG_F_FAST is offered, and no test names it." in sketch.problems(features)
+    sketch.write("tests/rng_test.cc", "int all = VIRTIO_RNG_F_FAST;\nTEST(Rng, Runs) {}\nTEST_F(Rng, Fast) { VIRTIO_RNG_F_FAST; }\n")
+    assert "there is no table of features" in sketch.problems(features)
+    sketch.write("docs/features.md", FEATURES)
+    assert "the table does not say what is so" in sketch.problems(features)
+    features.fix(Tree(sketch.root))
+    assert sketch.problems(features) == ""
+    text = (sketch.root / "docs/features.md").read_text()
+    assert "| rng | `VIRTIO_RNG_F_FAST` | 3 | yes | `Rng.Fast`, `tests/rng_test.cc` |\n" in text
+    assert "| rng | `VIRTIO_RNG_F_SLOW` | 4 | no |  |\n" in text
+    assert text.endswith("|\n\nMore.\n")

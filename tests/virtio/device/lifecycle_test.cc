@@ -310,6 +310,19 @@ TEST_F(LifecycleTest, TheBackEndIsServedWhileTheDeviceRuns) {
   EXPECT_EQ(lifecycle.host_fd(), 7);
 }
 
+TEST_F(LifecycleTest, RingFeaturesReachTheQueues) {
+  const auto features = [&](std::uint64_t accepted) {
+    lifecycle.reset();
+    run(kVersion1 | accepted);
+    return lifecycle.queue(0).save().value().features;
+  };
+  EXPECT_EQ(features(0), QueueFeatures{});
+  EXPECT_EQ(features(feature_bit(VIRTIO_F_INDIRECT_DESC)), QueueFeatures{.indirect = true});
+  EXPECT_EQ(features(feature_bit(VIRTIO_F_EVENT_IDX)), QueueFeatures{.event_index = true});
+  EXPECT_EQ(features(feature_bit(VIRTIO_F_RING_PACKED)), QueueFeatures{.packed = true});
+  EXPECT_EQ(features(feature_bit(VIRTIO_F_IN_ORDER)), QueueFeatures{.in_order = true});
+}
+
 TEST_F(LifecycleTest, NotificationDataIsTheUpperHalf) {
   EXPECT_EQ(notified_queue(0, 0x10001), 0x10001U);
   EXPECT_EQ(notified_queue(feature_bit(VIRTIO_F_NOTIFICATION_DATA), 0x10001), 1U);
