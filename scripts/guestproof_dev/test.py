@@ -44,12 +44,12 @@ def main(args) -> int:
     setup.ensure({"build", "check", "tooltest"})
     # Tests on a KVM are few, and the rest of a build takes longer than they do.
     on_kvm = _ON_KVM.fullmatch(args.label or "")
-    targets = ["kvm"] if on_kvm else []
+    targets = ["kvm"] if on_kvm else [] if args.preset == "dev" else ["unit", "prop"]
     folder = configure(args.preset) if on_kvm and on_kvm[1] else build(args.preset, targets)
     selection = _selection(args)
     tests = listing(folder, selection)
     for preset in _other_presets(tests, args.preset):
-        build(preset, targets)
+        build(preset, ["kvm"] if on_kvm else [])
     _get_machines(tests)
     return _run(["ctest", *selection, "-j", max(args.jobs, 1), "--output-on-failure", "--no-tests=error"], folder)
 
