@@ -109,6 +109,13 @@ constexpr Seed kSeeds[] = {
         request kind=4 value=9
         kick budget=2)"},
     {"a_turn_that_is_just_enough", "guest:kick", "request\nrequest kind=1\nkick budget=3"},
+    {"packed_requests", "request:in:ok", R"(
+        queue index=12 flags=packed|event_index|indirect
+        event next=2
+        request kind=1 value=3 length=512 cut=5
+        request kind=0 value=3 length=1024 cut=9
+        kick
+        request kind=0 value=3 length=512 flags=indirect)"},
     {"packed_descriptor_not_available", "error:queue.descriptor_not_available",
      "queue index=3 flags=packed\ndesc index=0 length=8 flags=next|0x80\nkick"},
     {"packed_descriptor_in_flight", "error:queue.descriptor_in_flight",

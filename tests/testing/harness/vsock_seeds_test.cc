@@ -216,6 +216,13 @@ constexpr Seed kVsockSeeds[] = {
         event queue=1 next=4
         request length=8 flags=kick
         request queue=1)"},
+    {"packed_both_ways", "rx:rw", R"(
+        queue queue=0 index=9 flags=packed|indirect
+        queue queue=1 index=6 flags=packed|event_index
+        request length=16 value=0x5000000401 cut=5
+        request queue=1 length=40
+        request length=16 value=0x5000000401 flags=indirect cut=9
+        request queue=1)"},
     {"packed_descriptor_not_available", "error:queue.descriptor_not_available",
      "queue index=3 flags=packed\ndesc index=0 length=8 flags=next|0x80\nkick"},
     {"packed_descriptor_in_flight", "error:queue.descriptor_in_flight",

@@ -1,5 +1,5 @@
 // Where in a packed ring a descriptor is, and in which turn round the ring: the arithmetic of wrap
-// counters (virtio 1.3 §2.8.1) and of the event offset (§2.8.9).
+// counters (virtio 1.3 §2.8.1) and of the event offset (§2.8.10).
 //
 // Two turns make the counter what it was, so positions lie on a circle of twice the ring's size.
 // Queue Size need not be a power of two: nothing here is a mask.

@@ -117,7 +117,7 @@ class PackedRing : public RingBase<M> {
   }
 
   /// Whether the driver wants an interrupt for what was published since this was last asked
-  /// (§2.8.9).
+  /// (§2.8.10).
   [[nodiscard]] bool needs_notification() {
     if (!this->active() || unsignalled_ == 0) return false;
     // The used descriptors must be visible before the driver's wish is read, or both sides could
@@ -131,8 +131,8 @@ class PackedRing : public RingBase<M> {
     return packed_event_passed(PackedPosition(wish.desc), next_used(), passed, size_);
   }
 
-  /// Asks the driver for a kick at the next available chain (§2.8.9). True: chains came in between,
-  /// take them first.
+  /// Asks the driver for a kick at the next available chain (§2.8.10). True: chains came in
+  /// between, take them first.
   [[nodiscard]] bool enable_kicks() {
     if (!this->active() || broken_) return false;
     if (features_.event_index)

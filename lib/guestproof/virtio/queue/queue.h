@@ -110,13 +110,13 @@ class BasicQueue {
   }
 
   /// Whether the driver wants an interrupt for what was returned since this was last asked (§2.7.7,
-  /// §2.8.9).
+  /// §2.8.10).
   [[nodiscard]] bool needs_notification() {
     const std::lock_guard lock(mutex_);
     return ring_.needs_notification();
   }
-  /// Asks the driver for a kick at the next available chain (§2.7.10, §2.8.9). True: chains came in
-  /// between, take them first.
+  /// Asks the driver for a kick at the next available chain (§2.7.10, §2.8.10). True: chains came
+  /// in between, take them first.
   [[nodiscard]] bool enable_kicks() {
     const std::lock_guard lock(mutex_);
     return ring_.enable_kicks();
