@@ -231,6 +231,7 @@ void DeviceHarness::save(Lane& lane) {
   auto state = Result<std::vector<std::byte>>();
   step([&] { state = lifecycle_->save(); },
        [&] {
+         settle_model();
          expected = mmio_model_->save();
          const auto life = lifecycle_model_->save();
          expected.insert(expected.end(), life.begin(), life.end());

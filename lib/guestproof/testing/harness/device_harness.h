@@ -46,6 +46,8 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   [[nodiscard]] virtual std::uint8_t host_event_kinds() const = 0;
   /// What the model does in host_ready(); as serve_model().
   [[nodiscard]] virtual Turn serve_host_model() { return {}; }
+  /// The model is going to be saved: it puts back the chains that it keeps.
+  virtual void settle_model() {}
   /// What the device and its model keep must agree.
   virtual void compare_devices() {}
 
@@ -57,6 +59,9 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   void host_ready();
   /// The model refused a request, or failed to do it: to be told for each, in order.
   void expect_refusal(const ModelError& why) { expected_refusals_.push_back(why); }
+  /// The model's device notifies the driver if the turn says so; for turns that serve_model() and
+  /// serve_host_model() do not end with.
+  void note_notification(const Turn& turn);
   /// A register access on both sides.
   void write_register(std::uint64_t offset, std::uint64_t value, std::size_t width = 4);
   void read_register(std::uint64_t offset, std::size_t width = 4);
@@ -86,7 +91,6 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   /// The device's thread: serves what was kicked.
   void work();
   [[nodiscard]] Turn work_model();
-  void note_notification(const Turn& turn);
   /// A queue that broke makes the device need a reset. True when one did.
   bool end_model_turn();
   void judge_turn(const Result<bool>& done, const Turn& model);

@@ -125,14 +125,16 @@ class Harness : public Runner {
   /// The model's side of taking a chain: what the device may write to from now on in this step.
   [[nodiscard]] std::optional<ModelChain> model_take(Lane& lane);
   void permit(const ModelChain& chain);
-  /// The model's turn, as virtio/queue/turn.h describes one; `serve(chain)` gives the used length.
+  /// The model's turn, as virtio/queue/turn.h describes one; `serve(chain)` gives the used
+  /// length, or nothing for a chain that it keeps or has put back.
   template <class Ready, class Serve>
   [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Ready&& ready, Serve&& serve) {
     lane.model.disable_kicks();
     for (std::uint32_t look = 0; look < looks; ++look) {
       if (!ready()) return {.notify = lane.model.needs_notification()};
       if (const auto chain = model_take(lane)) {
-        lane.model.give_back(*chain, serve(*chain));
+        const std::optional<std::uint32_t> used = serve(*chain);
+        if (used) lane.model.give_back(*chain, *used);
         continue;
       }
       if (!lane.model.active() || !lane.model.broken().none()) return {};

@@ -358,10 +358,10 @@ ModelError LifecycleModel::resume(std::span<const std::uint8_t> bytes) {
   status = static_cast<std::uint8_t>(saved_status);
   accepted = get(bytes, 16, 8);
   started = saved_started != 0;
-  generation = static_cast<std::uint32_t>(get(bytes, 24, 4));
   if ((status & kFeaturesOk) != 0 && !accept().none())
     return {"device_state.features", accepted, offered()};
   if ((status & kDriver) == 0 && accepted != 0) return {"device_state.features", accepted, 0};
+  generation = static_cast<std::uint32_t>(get(bytes, 24, 4));
   for (std::size_t i = 0; i < queues.size(); ++i)
     if (const auto why = resume_queue(i, bytes.subspan(32 + 56 * i, 56)); !why.none()) return why;
   if (started) device_.start(accepted);

@@ -81,6 +81,8 @@ class LifecycleModel {
   [[nodiscard]] std::vector<std::uint8_t> save() const;
   [[nodiscard]] ModelError restore(std::span<const std::uint8_t> bytes);
 
+  /// What was negotiated; 0 before FEATURES_OK.
+  [[nodiscard]] std::uint64_t features() const { return (status & 8) != 0 ? accepted : 0; }
   [[nodiscard]] bool running() const;
   void reset();
   /// A queue broke, or could not be started.

@@ -59,7 +59,8 @@ constexpr std::array kPciVocabulary{kRequest, kRequest, kRequest, kRequest, kReq
                                     kRequest, kRequest, kAccess,  kAccess,  kAccess,  kAccess,
                                     kAccess,  kSave,    kPatch,   kPatch,   kPatch,   kRestore,
                                     kRestore, kQueue,   kReset};
-constexpr std::array<std::string_view, 2> kWholeDevices{
+constexpr std::array<std::string_view, 3> kWholeDevices{
+    "balloon",
     "mmio",
     "rng",
 };
