@@ -59,10 +59,11 @@ constexpr std::array kPciVocabulary{kRequest, kRequest, kRequest, kRequest, kReq
                                     kRequest, kRequest, kAccess,  kAccess,  kAccess,  kAccess,
                                     kAccess,  kSave,    kPatch,   kPatch,   kPatch,   kRestore,
                                     kRestore, kQueue,   kReset};
-constexpr std::array<std::string_view, 3> kWholeDevices{
+constexpr std::array<std::string_view, 4> kWholeDevices{
     "balloon",
     "mmio",
     "rng",
+    "vsock_device",
 };
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};

@@ -81,8 +81,9 @@ class VirtioVsock final : public VirtioDevice<M> {
  private:
   using Chain = virtio::Chain<VirtQueue<M>>;
 
-  /// Of rx and tx what Linux asks for at most, of event what it fills.
-  static constexpr std::array<std::uint16_t, 3> kQueueSizes{256, 256, 8};
+  /// Of rx and tx what other devices have; of event twice the buffers that Linux puts there, though
+  /// there is one event at a time.
+  static constexpr std::array<std::uint16_t, 3> kQueueSizes{256, 256, 16};
 
   /// Packets from the guest, if there are said to be some, then packets to it.
   Result<bool> exchange(bool transmit) {
