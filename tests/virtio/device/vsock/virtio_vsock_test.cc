@@ -199,6 +199,10 @@ TYPED_TEST(VirtioVsockTest, IsASocketDeviceWithItsCid) {
   auto& lifecycle = this->the_guest.lifecycle;
   EXPECT_EQ(lifecycle.device_id(), 19U);
   EXPECT_EQ(lifecycle.queue_count(), 3);
+  // Of what a device of this type may offer, no seqpackets.
+  EXPECT_EQ(lifecycle.device_features() & 7U,
+            feature_bit(VIRTIO_VSOCK_F_STREAM) | feature_bit(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM));
+  EXPECT_EQ(lifecycle.device_features() & feature_bit(VIRTIO_VSOCK_F_SEQPACKET), 0U);
   std::array<std::byte, 8> config{};
   ASSERT_EQ(lifecycle.config_bytes(), config.size());
   ASSERT_TRUE(lifecycle.read_config(0, config));
