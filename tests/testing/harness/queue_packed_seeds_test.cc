@@ -33,13 +33,21 @@ constexpr Seed kPackedSeeds[] = {
         request cut=1 length=8 flags=kick
         request cut=1 length=8 flags=kick)"},
     {"ring_of_one", "device:notify", R"(
-        queue index=0 flags=packed|indirect|event_index
-        request flags=indirect|kick
+        queue index=0 flags=packed|event_index
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
+        kick
         event
-        request flags=indirect|kick
-        request flags=indirect|kick
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
+        kick
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
+        kick
         event next=1
-        request flags=indirect|kick)"},
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
+        kick)"},
     {"ring_of_64_filled", "device:notify", R"(
         queue index=63 flags=packed|indirect
         avail next=64
@@ -86,15 +94,18 @@ constexpr Seed kPackedSeeds[] = {
         event next=4
         request flags=indirect|kick)"},
     {"event_passed_two_turns_ago", "device:notify", R"(
-        queue index=0 flags=packed|event_index|indirect
-        flags flags=2
-        request flags=indirect
+        queue index=0 flags=packed|event_index
+        event next=1
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
         take
         complete
-        request flags=indirect
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
         take
         complete
-        request flags=indirect
+        desc index=0 address=data+0 length=8 flags=write
+        publish index=0
         take
         complete
         kick)"},

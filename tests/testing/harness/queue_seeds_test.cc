@@ -150,6 +150,7 @@ constexpr Seed kQueueSeeds[] = {
         take
         queue index=4 flags=indirect
         complete length=16)"},
+    {"set_up_again_after_use", "device:notify", "request flags=kick\nqueue index=4\nrequest"},
     {"reset_with_chains_held", "guest:kick", "request\ntake\nreset\nrequest"},
 
     // A guest that writes what it likes.
