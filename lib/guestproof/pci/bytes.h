@@ -24,7 +24,7 @@ constexpr void store(std::span<std::byte> data, std::uint64_t number) {
   }
 }
 
-/// What a read gets that nobody answers: all ones (PCI 3.0 §3.2.2.3.4, a master abort).
+/// What a read gets that nobody answers: all ones (PCI 3.0 §6.1).
 inline void answer_nothing(std::span<std::byte> data) { std::ranges::fill(data, std::byte{0xff}); }
 
 }  // namespace guestproof::pci

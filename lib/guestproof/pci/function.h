@@ -71,7 +71,7 @@ class Function {
   /// REQUIRES: an interrupt pin, when pending.
   void set_interrupt(bool pending) { config_.set_interrupt_status(pending); }
   /// Its pin is asserted: it has something pending, and the driver has neither disabled the pin nor
-  /// enabled MSI-X (§6.8.3.3).
+  /// enabled MSI-X (§6.8.3).
   [[nodiscard]] bool asserted() const;
   /// REQUIRES: of kStatusErrors.
   void report(std::uint16_t errors) { config_.report(errors); }

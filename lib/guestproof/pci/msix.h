@@ -95,7 +95,7 @@ class Msix {
 
   /// An interrupt. Errors: kVector, kDisabled (nothing is pending by it; INTx is to be used).
   [[nodiscard]] Result<MsixOutcome> raise(std::uint16_t vector, MsiSink& sink);
-  /// What the vector was raised for is over: it is not pending any more (§6.8.3.4). Errors:
+  /// What the vector was raised for is over: it is not pending any more (§6.8.3). Errors:
   /// kVector.
   [[nodiscard]] Result<void> withdraw(std::uint16_t vector);
   /// As created.

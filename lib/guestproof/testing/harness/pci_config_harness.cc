@@ -349,7 +349,8 @@ std::uint64_t PciConfigHarness::read(Way way, std::uint64_t address, std::size_t
     violated(kModelAgreement, "a read at " + hex(address) + " gets other bytes than the model's");
   if (done) depth_.count(first_way_ + static_cast<std::size_t>(way));
   std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), std::min(width, sizeof number));
+  for (std::size_t i = 0; i < std::min(width, sizeof number); ++i)
+    number |= std::uint64_t{bytes[i]} << 8 * i;
   return number;
 }
 
