@@ -70,6 +70,13 @@ class Runner {
   /// Does what a program that did nothing of note leaves to be done.
   virtual void finish_program() = 0;
 
+  // For a runner that is made of others.
+
+  static void start_program_of(Runner& other) { other.start_program(); }
+  [[nodiscard]] static bool may_go_on_with(const Runner& other) { return other.may_go_on(); }
+  static void execute_with(Runner& other, const Record& record) { other.execute(record); }
+  static void finish_program_of(Runner& other) { other.finish_program(); }
+
   template <class T>
   [[nodiscard]] static std::optional<Error> error_of(const Result<T>& result) {
     return result ? std::nullopt : std::optional(result.error());

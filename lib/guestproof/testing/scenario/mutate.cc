@@ -33,6 +33,12 @@ constexpr std::array kWholeDeviceVocabulary{
     kAvail,   kWrite,   kWrite,   kFill,    kRace,     kRace,    kRace,    kEvent,
     kFlags,   kQueue,   kQueue,   kArea,    kActivate, kReset,   kSave,    kPatch,
     kRestore, kAccess,  kAccess,  kAccess,  kBackend,  kBackend, kBackend};
+// Devices that are saved, changed and restored.
+constexpr std::array kDeviceStateVocabulary{
+    kRequest, kRequest, kRequest, kRequest, kKick,  kSave,    kSave,    kSave,    kPatch,
+    kPatch,   kPatch,   kPatch,   kPatch,   kPatch, kPatch,   kRestore, kRestore, kRestore,
+    kRestore, kTake,    kTake,    kTake,    kTake,  kTake,    kQueue,   kQueue,   kAccess,
+    kAccess,  kBackend, kBackend, kBackend, kReset, kActivate};
 // Pages shared with KVM: what KVM writes, then what somebody else does to it.
 constexpr std::array kRunPageVocabulary{
     kRequest, kRequest, kRequest, kRequest, kKick,   kKick,   kWrite,   kWrite, kWrite,    kFill,
@@ -79,6 +85,7 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "block" || target == "vsock") return kDeviceVocabulary;
   if (std::ranges::find(kWholeDevices, target) != kWholeDevices.end())
     return kWholeDeviceVocabulary;
+  if (target == "device_state") return kDeviceStateVocabulary;
   if (target == "kvm_exit") return kRunPageVocabulary;
   if (target == "kvm_coalesced_ring") return kCoalescedVocabulary;
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;

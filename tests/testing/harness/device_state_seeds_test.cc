@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include "guestproof/testing/harness/device_state_harness.h"
+#include "seeds.h"
+
+namespace guestproof::testing {
+namespace {
+
+// The state is the transport's registers (32 bytes), the life cycle's header (32), each queue's
+// state (56), and the device's own bytes.
+constexpr Seed kDeviceStateSeeds[] = {
+    {"saved", "mmio:save", "request flags=kick"},
+    {"restored_and_going_on", "mmio:restore", "request\nsave\nrequest flags=kick\nrestore\nkick"},
+    {"a_field_changed", "mmio:restore_refused",
+     "save\npatch index=60 width=1 value=64\nrestore\nactivate\nrequest"},
+    {"a_queue_size_changed", "mmio:restore_refused",
+     "save\npatch index=82 width=2 value=7\nrestore"},
+    {"a_queue_index_changed", "mmio:restore",
+     "request flags=kick\nsave\npatch index=86 width=4 value=0x50005\nrestore\nkick"},
+    {"an_area_moved", "mmio:restore",
+     "save\npatch index=96 width=8 value=0x10000\nrestore\nrequest flags=kick"},
+    {"packed_positions_changed", "mmio:restore_refused",
+     "queue index=2 flags=packed\nsave\npatch index=86 width=4 value=0x40004\nrestore"},
+    {"reset_in_between", "mmio:restore", "save\nreset\nrestore\nrequest flags=kick"},
+    {"registers_changed", "mmio:restore",
+     "save\npatch index=16 width=4 value=1\nrestore\naccess kind=1 index=0x34"},
+    {"a_driver_that_starts_over", "mmio:restore",
+     "access index=0x70 value=0\nsave\nbackend kind=1 value=3\nactivate index=4\nsave\nrequest"},
+    {"rng_saved", "rng:save", "take index=1\nrequest flags=kick"},
+    {"rng_restored", "rng:restore",
+     "take index=1\nbackend kind=1\nrequest flags=kick\nsave\nbackend kind=3"},
+    {"rng_refused", "rng:restore_refused",
+     "take index=1\nsave\npatch index=40 width=1 value=0xff\nrestore"},
+    {"balloon_saved", "balloon:save", "take index=2\nrequest flags=kick"},
+    {"balloon_restored", "balloon:restore",
+     "take index=2\nrequest queue=2 length=4 flags=kick\nsave\nbackend kind=2"},
+    {"balloon_refused", "balloon:restore_refused",
+     "take index=2\nsave\npatch index=40 width=1 value=0xff\nrestore"},
+};
+
+class DeviceStateSeeds : public ::testing::TestWithParam<Seed> {};
+
+TEST_P(DeviceStateSeeds, RunsAndIsStored) {
+  DeviceStateHarness harness;
+  check_seed(harness, GetParam());
+}
+INSTANTIATE_TEST_SUITE_P(All, DeviceStateSeeds, ::testing::ValuesIn(kDeviceStateSeeds), seed_name);
+
+TEST(DeviceStateSeedsTest, ReachEverythingTogether) {
+  DeviceStateHarness harness;
+  check_seeds(harness, kDeviceStateSeeds);
+}
+
+}  // namespace
+}  // namespace guestproof::testing
