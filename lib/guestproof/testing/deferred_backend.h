@@ -16,7 +16,7 @@
 
 namespace guestproof::testing {
 
-class DeferredBackend final : public virtio::block::AsyncBackend {
+class DeferredBackend : public virtio::block::AsyncBackend {
  public:
   using Operation = virtio::block::Operation;
   using Completion = virtio::block::Completion;
@@ -28,6 +28,12 @@ class DeferredBackend final : public virtio::block::AsyncBackend {
 
   /// What was submitted and is not done, oldest first.
   [[nodiscard]] const std::deque<Operation>& pending() const { return pending_; }
+  /// Executes none of them any more: they all fail.
+  void fail_all(const Error& error) {
+    for (const auto& operation : pending_)
+      done_.push_back({operation.token, std::unexpected(error)});
+    pending_.clear();
+  }
   /// Executes one of them; reap() has its result from then on. REQUIRES: index < pending().size().
   void finish(std::size_t index) {
     const auto operation = pending_.at(index);

@@ -151,6 +151,19 @@ std::optional<std::size_t> WatchedMemory::first_not_given(std::span<const ::iove
   return std::nullopt;
 }
 
+void WatchedMemory::written_by_host(std::span<const ::iovec> parts) const {
+  for (const auto& part : parts) {
+    const auto region = std::ranges::find_if(state_->regions, [&](const Region& candidate) {
+      return lies_in(part, {candidate.host, candidate.size});
+    });
+    GUESTPROOF_INVARIANT(region != state_->regions.end());
+    const auto offset =
+        static_cast<std::size_t>(static_cast<const std::byte*>(part.iov_base) - region->host);
+    touch(*region, offset, part.iov_len);
+    record(state_->writes, region->base + offset, part.iov_len);
+  }
+}
+
 std::optional<GuestAddress> WatchedMemory::first_unmarked(
     std::span<const MemoryRange> written) const {
   for (const auto& range : written)

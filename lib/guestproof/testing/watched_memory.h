@@ -66,6 +66,9 @@ class WatchedMemory {
   /// or meant for the other direction.
   [[nodiscard]] std::optional<std::size_t> first_not_given(std::span<const ::iovec> parts,
                                                            Access access) const;
+  /// The host writes to these ranges of guest memory now, which it was given before: a system call
+  /// that went on for longer. REQUIRES: they lie in guest memory.
+  void written_by_host(std::span<const ::iovec> parts) const;
   /// Forgets all of that, and the dirty pages.
   void clear_log() const;
 

@@ -81,11 +81,11 @@ void DeviceHarness::connect(virtio::VirtioDevice<WatchedMemory>& device, DeviceM
 }
 
 void DeviceHarness::start_over() {
+  reset_device();
   // A violation may have left something.
   refusals_.clear();
   expected_refusals_.clear();
   woken_ = false;
-  reset_device();
   wanted_features_ = model_device().features();
   for (std::size_t i = 0; i < lanes(); ++i) lay_out(lane(i), kDefaultSize, kQueueIndirect);
   ring_features_ = ring_features(lane(0).pending);
@@ -232,6 +232,7 @@ void DeviceHarness::save(Lane& lane) {
   step([&] { state = lifecycle_->save(); },
        [&] {
          settle_model();
+         static_cast<void>(mmio_model_->see_notifications());
          expected = mmio_model_->save();
          const auto life = lifecycle_model_->save();
          expected.insert(expected.end(), life.begin(), life.end());

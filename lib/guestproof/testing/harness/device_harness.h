@@ -38,6 +38,11 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
 
   /// To be called once, when both exist. REQUIRES: as many queues as the harness has lanes.
   void connect(virtio::VirtioDevice<WatchedMemory>& device, DeviceModel& model);
+  /// To be called before the device goes, by a harness whose device has something to end.
+  void disconnect() {
+    transport_.reset();
+    lifecycle_.reset();
+  }
 
   // What a device's harness says, besides request() and serve_model().
 
@@ -46,7 +51,7 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   [[nodiscard]] virtual std::uint8_t host_event_kinds() const = 0;
   /// What the model does in host_ready(); as serve_model().
   [[nodiscard]] virtual Turn serve_host_model() { return {}; }
-  /// The model is going to be saved: it puts back the chains that it keeps.
+  /// The model is going to be saved: it ends what it does, or puts back the chains that it keeps.
   virtual void settle_model() {}
   /// What the device and its model keep must agree.
   virtual void compare_devices() {}

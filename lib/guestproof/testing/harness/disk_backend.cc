@@ -75,14 +75,17 @@ void DiskBackend::check_memory(std::span<const ::iovec> parts, Access access) co
 }
 
 Result<std::size_t> DiskBackend::read_at(std::span<const ::iovec> into, std::uint64_t offset) {
-  check_memory(into, Access::kWrite);
+  if (checks_memory)
+    check_memory(into, Access::kWrite);
+  else
+    memory_->written_by_host(into);
   return transfer(
       into, offset, Error(SystemError::kRead, EIO),
       [&](std::uint64_t at, std::span<std::byte> bytes) { return disk.read(at, bytes); });
 }
 
 Result<std::size_t> DiskBackend::write_at(std::span<const ::iovec> from, std::uint64_t offset) {
-  check_memory(from, Access::kRead);
+  if (checks_memory) check_memory(from, Access::kRead);
   return transfer(
       from, offset, Error(SystemError::kWrite, ENOSPC),
       [&](std::uint64_t at, std::span<std::byte> bytes) { return disk.write(at, bytes); });
@@ -103,6 +106,70 @@ Result<void> DiskBackend::write_zeroes(std::uint64_t offset, std::uint64_t lengt
 Result<void> DiskBackend::secure_erase(std::uint64_t offset, std::uint64_t length) {
   check_range(offset, length);
   return done_or(disk.secure_erase(offset, length), {SystemError::kAllocate, EIO});
+}
+
+void DiskBackend::set_fault(DiskFault fault, std::uint64_t value, ModelDisk& model) {
+  const auto byte = value % (ModelDisk::kBytes + 1);
+  auto& faults = disk.faults;
+  switch (fault) {
+    case DiskFault::kNone:
+      faults = {};
+      transfer_limit = SIZE_MAX;
+      break;
+    case DiskFault::kReadError:
+      faults.read_error = byte;
+      break;
+    case DiskFault::kWriteError:
+      faults.write_error = byte;
+      break;
+    case DiskFault::kEnd:
+      faults.end = byte;
+      break;
+    case DiskFault::kShortTransfers:
+      transfer_limit = value % 1024 == 0 ? SIZE_MAX : value % 1024;
+      break;
+    case DiskFault::kFlushError:
+      faults.flush_error = true;
+      break;
+    case DiskFault::kRangeError:
+      faults.range_error = byte;
+  }
+  model.faults = faults;
+}
+
+SlowDisk::SlowDisk(DiskBackend& disk, const WatchedMemory& memory)
+    : DeferredBackend(disk, kDepth), fast_(disk), memory_(&memory) {
+  disk.checks_memory = false;
+}
+
+std::optional<SlowDisk::OperationResult> SlowDisk::submit(const Operation& operation) {
+  check_memory(operation);
+  return slow ? DeferredBackend::submit(operation) : fast_.submit(operation);
+}
+
+std::size_t SlowDisk::reap(std::span<Completion> into) {
+  if (const auto index = std::exchange(chosen_, std::nullopt)) finish(*index);
+  return DeferredBackend::reap(into);
+}
+
+void SlowDisk::check_memory(const Operation& operation) {
+  using Kind = Operation::Kind;
+  if (operation.kind != Kind::kRead && operation.kind != Kind::kWrite) return;
+  const auto access = operation.kind == Kind::kRead ? Access::kWrite : Access::kRead;
+  auto& given = given_[operation.token];
+  if (!memory_->first_not_given(operation.parts, access)) {
+    given.assign(operation.parts.begin(), operation.parts.end());
+    return;
+  }
+  const auto was_given = [&](const ::iovec& part) {
+    return std::ranges::any_of(given, [&](const ::iovec& range) {
+      const auto offset = reinterpret_cast<std::uintptr_t>(part.iov_base) -
+                          reinterpret_cast<std::uintptr_t>(range.iov_base);
+      return range_within<std::uint64_t>(offset, part.iov_len, range.iov_len);
+    });
+  };
+  if (!std::ranges::all_of(operation.parts, was_given))
+    violated(kConfinement, "a transfer of bytes of the host that the device was not given");
 }
 
 }  // namespace guestproof::testing

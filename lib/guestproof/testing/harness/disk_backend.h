@@ -1,26 +1,49 @@
 // A block device's way to a ModelDisk: it holds the device to what Backend requires of its callers,
 // lets it pass no other bytes of the host than those of guest memory that it was given in this step
-// (WatchedMemory::clear_log() begins one), and may move less than it is asked to.
+// (WatchedMemory::clear_log() begins one), and may move less than it is asked to. And the same for
+// a device with several requests in flight, whose steps are several.
 //
 // Thread-safety: none.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <unordered_map>
+#include <vector>
 
+#include "guestproof/testing/deferred_backend.h"
 #include "guestproof/testing/model/model_disk.h"
 #include "guestproof/testing/watched_memory.h"
 #include "guestproof/virtio/device/block/backend.h"
 
 namespace guestproof::testing {
 
+/// What a disk does from now on; with what the value of a record means. Bytes count modulo the size
+/// of the disk + 1.
+enum class DiskFault : std::uint8_t {
+  kNone,            // nothing fails any more
+  kReadError,       // reading fails from this byte on
+  kWriteError,      // writing fails from this byte on
+  kEnd,             // the storage ends at this byte
+  kShortTransfers,  // a transfer moves at most value modulo 1024 bytes; 0: as many as it likes
+  kFlushError,      // flushing fails
+  kRangeError,      // ranges that pass this byte cannot be discarded, zeroed or erased
+};
+inline constexpr std::size_t kDiskFaults = 7;
+
 class DiskBackend final : public virtio::block::Backend {
  public:
   /// `memory` is the guest's, and must outlive this.
   explicit DiskBackend(const WatchedMemory& memory) : memory_(&memory) {}
 
+  /// On this disk and on the model's.
+  void set_fault(DiskFault fault, std::uint64_t value, ModelDisk& model);
+
   ModelDisk disk;
+  /// The device got its memory in another step: who submits says so by checking it then.
+  bool checks_memory = true;
   /// No transfer moves more bytes.
   std::size_t transfer_limit = SIZE_MAX;
 
@@ -51,6 +74,32 @@ class DiskBackend final : public virtio::block::Backend {
 
   const WatchedMemory* memory_;
   std::size_t idle_ = 0;
+};
+
+/// A disk that may take its time. While it is slow, operations wait until they are chosen; the
+/// device may have them executed with memory that it was given when they were submitted, or, for
+/// the rest of a short transfer, before.
+class SlowDisk final : public DeferredBackend {
+ public:
+  static constexpr std::uint32_t kDepth = 6;
+
+  /// Both outlive this; `disk` checks no memory any more.
+  SlowDisk(DiskBackend& disk, const WatchedMemory& memory);
+
+  bool slow = false;
+  /// The next reap() executes this one first. REQUIRES: index < pending().size().
+  void choose(std::size_t index) { chosen_ = index; }
+
+  [[nodiscard]] std::optional<OperationResult> submit(const Operation& operation) override;
+  [[nodiscard]] std::size_t reap(std::span<Completion> into) override;
+
+ private:
+  void check_memory(const Operation& operation);
+
+  virtio::block::ImmediateBackend fast_;
+  const WatchedMemory* memory_;
+  std::optional<std::size_t> chosen_;
+  std::unordered_map<std::uint64_t, std::vector<::iovec>> given_;  // by token
 };
 
 }  // namespace guestproof::testing

@@ -88,53 +88,119 @@ std::uint8_t status_for(const ModelError& error) {
 }  // namespace
 
 BlockModelAnswer BlockModel::serve(const WatchedMemory& memory, const ModelChain& chain) {
-  BlockModelAnswer answer;
-  if (!chain.fault.none()) {
-    answer.error = chain.fault;
-    return answer;
-  }
+  auto work = begin(memory, chain);
+  while (wants_disk(work)) operate(memory, work, UINT64_MAX);
+  return finish(memory, work);
+}
+
+BlockModelWork BlockModel::begin(const WatchedMemory& memory, const ModelChain& chain) {
+  BlockModelWork work;
+  work.chain = chain;
+  work.answer.error = find_place(memory, work);
+  if (work.place) work.answer.error = handle(memory, work);
+  return work;
+}
+
+ModelError BlockModel::find_place(const WatchedMemory& memory, Work& work) {
+  const auto& chain = work.chain;
+  if (!chain.fault.none()) return chain.fault;
   const auto writable = chain.writable_bytes();
-  if (writable == 0) {
-    answer.error = {"block.no_status", chain.readable_bytes(), 0};
-    return answer;
-  }
+  if (writable == 0) return {"block.no_status", chain.readable_bytes(), 0};
   const auto& last = chain.writable.back();
   const auto place = last.address + last.length - 1;
-  if (place < last.address) {
-    answer.error = {"memory.address_overflow"};
-    return answer;
-  }
-  if (ModelMemory(memory).reachable(place, 1, true) == 0) {
-    answer.error = no_memory(memory, place);
-    return answer;
-  }
+  if (place < last.address) return {"memory.address_overflow"};
+  if (ModelMemory(memory).reachable(place, 1, true) == 0) return no_memory(memory, place);
+  work.place = place;
+  work.writable = writable - 1;
+  return {};
+}
 
-  Request request{.memory = memory, .chain = chain, .writable = writable - 1};
-  answer.error = handle(request, answer);
+ModelError BlockModel::handle(const WatchedMemory& memory, Work& work) {
+  const auto given = work.chain.readable_bytes();
+  if (given < kHeaderBytes) return {"block.header_too_short", given, kHeaderBytes};
+  work.readable = given - kHeaderBytes;
+  std::array<std::uint8_t, kHeaderBytes> header{};
+  const auto got = work.chain.read(ModelMemory(memory), 0, header);
+  if (got != kHeaderBytes) return no_memory(memory, work.chain.readable, got);
+  work.type = static_cast<std::uint32_t>(number(std::span(header).first(4)));
+  work.sector = number(std::span(header).last(8));
+  work.answer.type = work.type;
+  if (auto refused = check(work); !refused.none()) return refused;
+  work.answer.executed = true;
+  return prepare(memory, work);
+}
+
+/// What there is to do before the disk has anything to do.
+ModelError BlockModel::prepare(const WatchedMemory& memory, Work& work) {
+  if (work.type == kIn) {
+    const auto good = reachable(memory, work.chain.writable, work.writable);
+    if (good < work.writable) return no_memory(memory, work.chain.writable, good);
+  } else if (work.type == kOut) {
+    data_.resize(work.readable);
+    const auto got = work.chain.read(ModelMemory(memory), kHeaderBytes, data_);
+    if (got < work.readable) return no_memory(memory, work.chain.readable, kHeaderBytes + got);
+  } else if (work.type == kGetId) {
+    std::array<std::uint8_t, 20> id{};
+    std::ranges::copy(setup.id, id.begin());
+    work.written = work.chain.write(ModelMemory(memory), 0, id);
+    if (work.written != id.size()) return no_memory(memory, work.chain.writable, work.written);
+  } else if (changes_ranges(work.type)) {
+    auto refused = read_segments(memory, work);
+    if (refused.none()) refused = check_segments(work);
+    work.answer.executed = refused.none() || refused.name.starts_with("memory.");
+    return refused;
+  }
+  return {};
+}
+
+bool BlockModel::wants_disk(const Work& work) const {
+  if (!work.answer.error.none() || !work.answer.executed) return false;
+  const auto bytes = work.type == kIn ? work.writable : work.type == kOut ? work.readable : 0;
+  if (changes_ranges(work.type)) {
+    for (auto i = work.next_segment; i < work.segments.size(); ++i)
+      if (work.segments[i].sectors != 0) return true;
+  } else if (work.answer.bytes < bytes) {
+    return true;
+  }
+  // Without the flush feature, or with the cache switched off, a change is stable once it is
+  // answered.
+  const bool through = !setup.flush || setup.write_through;
+  const bool changes = work.type == kOut || changes_ranges(work.type);
+  return !work.flushed && (work.type == kFlush || (changes && through));
+}
+
+void BlockModel::operate(const WatchedMemory& memory, Work& work, std::uint64_t most) {
+  auto& segment = work.next_segment;
+  while (segment < work.segments.size() && work.segments[segment].sectors == 0) ++segment;
+  const auto bytes = work.type == kIn ? work.writable : work.type == kOut ? work.readable : 0;
+  if (segment < work.segments.size()) {
+    work.answer.error = change(work);
+  } else if (!changes_ranges(work.type) && work.answer.bytes < bytes) {
+    work.answer.error = transfer(memory, work, most);
+  } else {
+    work.flushed = true;
+    if (!disk.flush()) work.answer.error = {"system.sync"};
+  }
+}
+
+BlockModelAnswer BlockModel::finish(const WatchedMemory& memory, Work& work) {
+  auto& answer = work.answer;
+  if (!work.place) return answer;
+  if (work.type == kIn && answer.executed && !answer.error.none()) {
+    // Zeroes for what could not be read, as far as there is memory.
+    data_.assign(work.writable - answer.bytes, 0);
+    work.written = answer.bytes + work.chain.write(ModelMemory(memory), answer.bytes, data_);
+  }
   answer.status = status_for(answer.error);
-  ModelMemory(memory).put_number(place, 1, *answer.status);
+  ModelMemory(memory).put_number(*work.place, 1, *answer.status);
   // The status is the last byte: it counts only when there is no gap before it.
-  const bool no_gap = request.written == request.writable;
-  answer.used = static_cast<std::uint32_t>(no_gap ? writable : request.written);
+  const bool no_gap = work.written == work.writable;
+  answer.used = static_cast<std::uint32_t>(no_gap ? work.writable + 1 : work.written);
   return answer;
 }
 
-ModelError BlockModel::handle(Request& request, BlockModelAnswer& answer) {
-  const auto given = request.chain.readable_bytes();
-  if (given < kHeaderBytes) return {"block.header_too_short", given, kHeaderBytes};
-  request.readable = given - kHeaderBytes;
-  std::array<std::uint8_t, kHeaderBytes> header{};
-  const auto got = request.chain.read(ModelMemory(request.memory), 0, header);
-  if (got != kHeaderBytes) return no_memory(request.memory, request.chain.readable, got);
-  request.type = static_cast<std::uint32_t>(number(std::span(header).first(4)));
-  request.sector = number(std::span(header).last(8));
-  answer.type = request.type;
-  if (auto refused = check(request); !refused.none()) return refused;
-  return execute(request, answer);
-}
-
-ModelError BlockModel::check(const Request& request) const {
-  const auto type = request.type;
+ModelError BlockModel::check(const Work& work) const {
+  const auto type = work.type;
   const bool ranges = changes_ranges(type);
   if (type != kIn && type != kOut && type != kFlush && type != kGetId && !ranges)
     return {"block.unsupported_type", type, 0};
@@ -144,32 +210,32 @@ ModelError BlockModel::check(const Request& request) const {
     return {"block.feature_not_negotiated", type, feature};
   }
   if ((type == kOut || ranges) && setup.read_only) return {"block.read_only", type, 0};
-  if ((type == kIn || type == kGetId) && request.readable != 0)
-    return {"block.unexpected_readable", request.readable, 0};
-  if ((type == kOut || ranges) && request.writable != 0)
-    return {"block.unexpected_writable", request.writable, 0};
+  if ((type == kIn || type == kGetId) && work.readable != 0)
+    return {"block.unexpected_readable", work.readable, 0};
+  if ((type == kOut || ranges) && work.writable != 0)
+    return {"block.unexpected_writable", work.writable, 0};
 
-  if (type == kIn || type == kOut) return check_sectors(request);
-  if (type == kFlush && request.sector != 0) return {"block.flush_sector", request.sector, 0};
-  if (type == kGetId && request.writable != 20) return {"block.id_length", request.writable, 20};
+  if (type == kIn || type == kOut) return check_sectors(work);
+  if (type == kFlush && work.sector != 0) return {"block.flush_sector", work.sector, 0};
+  if (type == kGetId && work.writable != 20) return {"block.id_length", work.writable, 20};
   if (ranges) {
-    if (request.readable == 0 || request.readable % kSegmentBytes != 0)
-      return {"block.segments_length", request.readable, kSegmentBytes};
+    if (work.readable == 0 || work.readable % kSegmentBytes != 0)
+      return {"block.segments_length", work.readable, kSegmentBytes};
     const auto maximum = ranges_of(setup, type)->max_segments;
-    if (request.readable / kSegmentBytes > maximum)
-      return {"block.too_many_segments", request.readable / kSegmentBytes, maximum};
+    if (work.readable / kSegmentBytes > maximum)
+      return {"block.too_many_segments", work.readable / kSegmentBytes, maximum};
   }
   return {};
 }
 
-ModelError BlockModel::check_sectors(const Request& request) const {
-  const auto bytes = request.type == kIn ? request.writable : request.readable;
+ModelError BlockModel::check_sectors(const Work& work) const {
+  const auto bytes = work.type == kIn ? work.writable : work.readable;
   if (bytes % 512 != 0) return {"block.data_length", bytes, 512};
-  if (past_capacity(request.sector, bytes / 512, setup.capacity))
-    return {"block.beyond_capacity", request.sector, setup.capacity};
+  if (past_capacity(work.sector, bytes / 512, setup.capacity))
+    return {"block.beyond_capacity", work.sector, setup.capacity};
   if (!setup.seg_max && !setup.size_max) return {};
-  const auto lengths = request.type == kIn ? parts(request.chain.writable, 0, bytes)
-                                           : parts(request.chain.readable, kHeaderBytes, bytes);
+  const auto lengths = work.type == kIn ? parts(work.chain.writable, 0, bytes)
+                                        : parts(work.chain.readable, kHeaderBytes, bytes);
   if (setup.seg_max && lengths.size() > *setup.seg_max)
     return {"block.seg_max", lengths.size(), *setup.seg_max};
   const auto longest = lengths.empty() ? 0 : std::ranges::max(lengths);
@@ -178,103 +244,66 @@ ModelError BlockModel::check_sectors(const Request& request) const {
   return {};
 }
 
-ModelError BlockModel::execute(Request& request, BlockModelAnswer& answer) {
-  answer.executed = true;
-  if (request.type == kIn) return in(request, answer);
-  if (request.type == kOut) return out(request, answer);
-  if (request.type == kGetId) return get_id(request);
-  if (changes_ranges(request.type)) return change(request, answer);
-  return disk.flush() ? ModelError{} : ModelError{"system.sync"};
-}
-
-ModelError BlockModel::in(Request& request, BlockModelAnswer& answer) {
-  const auto wanted = request.writable;
-  const auto good = reachable(request.memory, request.chain.writable, wanted);
-  data_.assign(good, 0);
-  ModelError error;
-  if (good < wanted) {
-    error = no_memory(request.memory, request.chain.writable, good);
+/// Storage takes the data of an OUT when it moves them; a byte that is in two buffers, or that the
+/// guest changes meanwhile, is what it is then.
+ModelError BlockModel::transfer(const WatchedMemory& memory, Work& work, std::uint64_t most) {
+  const bool reads = work.type == kIn;
+  const auto all = reads ? work.writable : work.readable;
+  auto& bytes = work.answer.bytes;
+  data_.resize(std::min(most, all - bytes));
+  const auto offset = work.sector * 512 + bytes;
+  ModelDisk::Transfer moved;
+  if (reads) {
+    moved = disk.read(offset, std::as_writable_bytes(std::span(data_)));
+    work.chain.write(ModelMemory(memory), bytes, std::span(data_).first(moved.bytes));
+    work.written += moved.bytes;
   } else {
-    const auto moved = disk.read(request.sector * 512, std::as_writable_bytes(std::span(data_)));
-    answer.bytes = moved.bytes;
-    if (moved.stop == ModelDisk::Stop::kError) error = {"system.read"};
-    if (moved.stop == ModelDisk::Stop::kEnd) error = {"block.no_progress", moved.bytes, wanted};
+    look(memory, work.chain, kHeaderBytes + bytes, data_);
+    moved = disk.write(offset, std::as_bytes(std::span(data_)));
   }
-  request.written = request.chain.write(ModelMemory(request.memory), 0, data_);
-  return error;
+  bytes += moved.bytes;
+  if (moved.bytes != 0) return {};
+  if (moved.stop == ModelDisk::Stop::kEnd) return {"block.no_progress", bytes, all};
+  return {reads ? "system.read" : "system.write"};
 }
 
-ModelError BlockModel::out(const Request& request, BlockModelAnswer& answer) {
-  data_.resize(request.readable);
-  const auto got = request.chain.read(ModelMemory(request.memory), kHeaderBytes, data_);
-  if (got < request.readable)
-    return no_memory(request.memory, request.chain.readable, kHeaderBytes + got);
-  // Storage takes the data once all of it was found; a byte that is in two buffers may have changed
-  // when it was found the second time.
-  look(request.memory, request.chain, kHeaderBytes, data_);
-  const auto moved = disk.write(request.sector * 512, std::as_bytes(std::span(data_)));
-  answer.bytes = moved.bytes;
-  if (moved.stop == ModelDisk::Stop::kError) return {"system.write"};
-  if (moved.stop == ModelDisk::Stop::kEnd)
-    return {"block.no_progress", moved.bytes, request.readable};
-  return settle();
-}
-
-ModelError BlockModel::get_id(Request& request) const {
-  std::array<std::uint8_t, 20> id{};
-  std::ranges::copy(setup.id, id.begin());
-  request.written = request.chain.write(ModelMemory(request.memory), 0, id);
-  if (request.written == id.size()) return {};
-  return no_memory(request.memory, request.chain.writable, request.written);
-}
-
-ModelError BlockModel::change(const Request& request, BlockModelAnswer& answer) {
-  data_.resize(request.readable);
-  const auto got = request.chain.read(ModelMemory(request.memory), kHeaderBytes, data_);
-  if (got < request.readable)
-    return no_memory(request.memory, request.chain.readable, kHeaderBytes + got);
-  segments_.clear();
+ModelError BlockModel::read_segments(const WatchedMemory& memory, Work& work) {
+  data_.resize(work.readable);
+  const auto got = work.chain.read(ModelMemory(memory), kHeaderBytes, data_);
+  if (got < work.readable) return no_memory(memory, work.chain.readable, kHeaderBytes + got);
   for (std::size_t at = 0; at < data_.size(); at += kSegmentBytes) {
     const auto raw = std::span(data_).subspan(at, kSegmentBytes);
-    segments_.push_back({number(raw.first(8)), number(raw.subspan(8, 4)), number(raw.last(4))});
+    work.segments.push_back({number(raw.first(8)), number(raw.subspan(8, 4)), number(raw.last(4))});
   }
-  if (auto refused = check_segments(request.type); !refused.none()) {
-    answer.executed = false;
-    return refused;
-  }
-  for (const auto& segment : segments_) {
-    const auto offset = segment.sector * 512, length = segment.sectors * 512;
-    if (length == 0) continue;
-    const bool done = request.type == kDiscard ? disk.discard(offset, length)
-                      : request.type == kWriteZeroes
-                          ? disk.write_zeroes(offset, length, segment.flags != 0 && setup.may_unmap)
-                          : disk.secure_erase(offset, length);
-    if (!done) return {"system.allocate"};
-    answer.bytes += length;
-  }
-  return settle();
+  return {};
 }
 
-ModelError BlockModel::check_segments(std::uint32_t type) const {
-  const std::uint64_t known = type == kWriteZeroes ? 1 : 0;
-  for (const auto& segment : segments_)
+ModelError BlockModel::change(Work& work) {
+  const auto& segment = work.segments[work.next_segment++];
+  const auto offset = segment.sector * 512, length = segment.sectors * 512;
+  const bool unmap = segment.flags != 0 && setup.may_unmap;
+  const bool done = work.type == kDiscard       ? disk.discard(offset, length)
+                    : work.type == kWriteZeroes ? disk.write_zeroes(offset, length, unmap)
+                                                : disk.secure_erase(offset, length);
+  if (!done) return {"system.allocate"};
+  work.answer.bytes += length;
+  return {};
+}
+
+ModelError BlockModel::check_segments(const Work& work) const {
+  const std::uint64_t known = work.type == kWriteZeroes ? 1 : 0;
+  for (const auto& segment : work.segments)
     if ((segment.flags | known) != known) return {"block.segment_flags", segment.flags, known};
-  const auto maximum = ranges_of(setup, type)->max_sectors;
-  for (const auto& segment : segments_) {
+  const auto maximum = ranges_of(setup, work.type)->max_sectors;
+  for (const auto& segment : work.segments) {
     if (segment.sectors > maximum) return {"block.segment_sectors", segment.sectors, maximum};
     if (past_capacity(segment.sector, segment.sectors, setup.capacity))
       return {"block.beyond_capacity", segment.sector, setup.capacity};
   }
   std::uint64_t all = 0;
-  for (const auto& segment : segments_) all += segment.sectors;
+  for (const auto& segment : work.segments) all += segment.sectors;
   if (all > setup.capacity) return {"block.segments_total", all, setup.capacity};
   return {};
-}
-
-/// Without the flush feature a change is stable once it is answered.
-ModelError BlockModel::settle() {
-  if (setup.flush || disk.flush()) return {};
-  return {"system.sync"};
 }
 
 }  // namespace guestproof::testing

@@ -27,6 +27,7 @@ struct BlockModelSetup {
   std::array<char, 20> id{};
   bool read_only = false;
   bool flush = false;
+  bool write_through = false;  // also with flush
   std::optional<Ranges> discard;
   std::optional<Ranges> write_zeroes;
   std::optional<Ranges> secure_erase;
@@ -44,6 +45,26 @@ struct BlockModelAnswer {
   bool executed = false;  // all checks were passed
 };
 
+/// A request that the model has begun.
+struct BlockModelWork {
+  struct Segment {
+    std::uint64_t sector = 0;
+    std::uint64_t sectors = 0;
+    std::uint64_t flags = 0;
+  };
+  ModelChain chain;
+  std::optional<std::uint64_t> place;  // of the status, when there is one
+  std::uint64_t readable = 0;          // bytes of data, without the header
+  std::uint64_t writable = 0;          // bytes of room for data, without the status
+  std::uint32_t type = 0;
+  std::uint64_t sector = 0;
+  std::uint64_t written = 0;  // bytes of the room
+  std::vector<Segment> segments;
+  std::size_t next_segment = 0;
+  bool flushed = false;
+  BlockModelAnswer answer;
+};
+
 class BlockModel {
  public:
   BlockModelSetup setup;
@@ -52,36 +73,29 @@ class BlockModel {
   /// Executes a request and writes its answer to the chain; giving the chain back is the caller's.
   [[nodiscard]] BlockModelAnswer serve(const WatchedMemory& memory, const ModelChain& chain);
 
+  // The same in steps: begin(), operate() while wants_disk(), finish().
+
+  /// Reads and checks what the guest says.
+  [[nodiscard]] BlockModelWork begin(const WatchedMemory& memory, const ModelChain& chain);
+  [[nodiscard]] bool wants_disk(const BlockModelWork& work) const;
+  /// One operation of the disk, which moves at most `most` bytes.
+  void operate(const WatchedMemory& memory, BlockModelWork& work, std::uint64_t most);
+  BlockModelAnswer finish(const WatchedMemory& memory, BlockModelWork& work);
+
  private:
-  struct Request {
-    const WatchedMemory& memory;
-    const ModelChain& chain;
-    std::uint64_t readable = 0;  // bytes of data, without the header
-    std::uint64_t writable = 0;  // bytes of room for data, without the status
-    std::uint32_t type = 0;
-    std::uint64_t sector = 0;
-    std::uint64_t written = 0;  // bytes of the room
-  };
+  using Work = BlockModelWork;
 
-  [[nodiscard]] ModelError handle(Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] ModelError check(const Request& request) const;
-  [[nodiscard]] ModelError check_sectors(const Request& request) const;
-  [[nodiscard]] ModelError check_segments(std::uint32_t type) const;
-  [[nodiscard]] ModelError execute(Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] ModelError in(Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] ModelError out(const Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] ModelError get_id(Request& request) const;
-  [[nodiscard]] ModelError change(const Request& request, BlockModelAnswer& answer);
-  [[nodiscard]] ModelError settle();
+  [[nodiscard]] static ModelError find_place(const WatchedMemory& memory, Work& work);
+  [[nodiscard]] ModelError handle(const WatchedMemory& memory, Work& work);
+  [[nodiscard]] ModelError check(const Work& work) const;
+  [[nodiscard]] ModelError check_sectors(const Work& work) const;
+  [[nodiscard]] ModelError check_segments(const Work& work) const;
+  [[nodiscard]] ModelError prepare(const WatchedMemory& memory, Work& work);
+  [[nodiscard]] ModelError read_segments(const WatchedMemory& memory, Work& work);
+  [[nodiscard]] ModelError transfer(const WatchedMemory& memory, Work& work, std::uint64_t most);
+  [[nodiscard]] ModelError change(Work& work);
 
-  struct Segment {
-    std::uint64_t sector = 0;
-    std::uint64_t sectors = 0;
-    std::uint64_t flags = 0;
-  };
-  // Of the request at hand; members to save allocations.
-  std::vector<std::uint8_t> data_;
-  std::vector<Segment> segments_;
+  std::vector<std::uint8_t> data_;  // of the operation at hand; a member to save allocations
 };
 
 }  // namespace guestproof::testing

@@ -65,6 +65,13 @@ constexpr std::array kPciVocabulary{kRequest, kRequest, kRequest, kRequest, kReq
                                     kRequest, kRequest, kAccess,  kAccess,  kAccess,  kAccess,
                                     kAccess,  kSave,    kPatch,   kPatch,   kPatch,   kRestore,
                                     kRestore, kQueue,   kReset};
+// One whose storage takes its time.
+constexpr std::array kSlowDeviceVocabulary{
+    kRequest, kRequest, kRequest,  kRequest,  kRequest,  kRequest, kKick,   kKick,
+    kDesc,    kLink,    kIndirect, kPublish,  kPublish,  kAvail,   kWrite,  kFill,
+    kRace,    kRace,    kEvent,    kFlags,    kQueue,    kQueue,   kArea,   kActivate,
+    kReset,   kSave,    kPatch,    kRestore,  kAccess,   kAccess,  kAccess, kBackend,
+    kBackend, kBackend, kComplete, kComplete, kComplete, kComplete};
 constexpr std::array<std::string_view, 4> kWholeDevices{
     "balloon",
     "mmio",
@@ -83,6 +90,7 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "queue" || target == "queue_packed") return kQueueVocabulary;
   if (target == "queue_state") return kStateVocabulary;
   if (target == "block" || target == "vsock") return kDeviceVocabulary;
+  if (target == "block_device") return kSlowDeviceVocabulary;
   if (std::ranges::find(kWholeDevices, target) != kWholeDevices.end())
     return kWholeDeviceVocabulary;
   if (target == "device_state") return kDeviceStateVocabulary;
