@@ -1,7 +1,7 @@
 # ctests that are no C++ programs: the checks of the tree, the tool's own tests, the corpus through the sanitizer builds.
 
-# guestproof_tool_tests(): every check of `scripts/dev check` is a ctest, the table of KVM's ioctls, and every file of
-# scripts/tests.
+# guestproof_tool_tests(): every check of `scripts/dev check` is a ctest, the table of KVM's ioctls, the comparison with
+# QEMU's devices, and every file of scripts/tests.
 function(guestproof_tool_tests)
   foreach(check format layers mirror headers words corpora scripts tidy)
     add_test(NAME check.${check} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev check ${check})
@@ -9,6 +9,8 @@ function(guestproof_tool_tests)
   endforeach()
   add_test(NAME check.kvm_api COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev kvm-api)
   set_tests_properties(check.kvm_api PROPERTIES LABELS tool TIMEOUT 900)
+  add_test(NAME check.qemu_diff COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev qemu-diff --trace-program $<TARGET_FILE:guest_trace>)
+  set_tests_properties(check.qemu_diff PROPERTIES LABELS tool TIMEOUT 900 SKIP_RETURN_CODE 125)
   file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/tests/test_*.py)
   foreach(file IN LISTS files)
     cmake_path(GET file STEM name)

@@ -55,8 +55,13 @@ def main(args) -> int:
 
 
 def _get_machines(tests: list[dict]) -> None:
-    """What tests need where the host has no KVM for them, before their time limits count."""
+    """The QEMU and the KVMs that tests need and the host does not have, before their time limits count."""
     commands = [test.get("command", []) for test in tests]
+    if any("qemu-diff" in command for command in commands):
+        try:
+            setup.ensure({"kvm"})
+        except Fail as problem:
+            print(f"dev: no QEMU: {problem}", file=sys.stderr)
     for name in sorted({command[command.index("--arch") + 1] for command in commands if "with-kvm" in command}):
         try:
             with_kvm.prepare(ALL[name])

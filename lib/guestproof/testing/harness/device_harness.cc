@@ -124,6 +124,7 @@ void DeviceHarness::bring_up() {
   script_.push_back({kStatusOffset, kDriverSteps[3]});
   write_script();
   count_activation(lifecycle_->running());
+  settled();
 }
 
 void DeviceHarness::write_script() {
@@ -132,9 +133,11 @@ void DeviceHarness::write_script() {
       [&] {
         for (std::size_t i = 0; i < script_.size(); ++i) {
           const auto bytes = bytes_of(script_[i].value);
+          if (observer_ != nullptr)
+            observer_->writing_register(script_[i].offset, std::span(bytes).first(4));
           const auto done = transport_->write(script_[i].offset, std::span(bytes).first(4));
           compare_errors(kModelAgreement, "a register write", error_of(done), expected[i]);
-          if (!done) count(done.error());
+          if (!done) note(done.error());
         }
       },
       [&] {
@@ -152,6 +155,7 @@ void DeviceHarness::write_register(std::uint64_t offset, std::uint64_t value, st
   // On the heap and of the exact size: AddressSanitizer sees what is read past it.
   const auto all = bytes_of(value);
   const std::vector<std::byte> bytes(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(width));
+  if (observer_ != nullptr) observer_->writing_register(offset, bytes);
   ModelError expected;
   auto done = Result<void>();
   step([&] { done = transport_->write(offset, bytes); },
@@ -162,7 +166,7 @@ void DeviceHarness::write_register(std::uint64_t offset, std::uint64_t value, st
        });
   compare_errors(kModelAgreement, "a register write", error_of(done), expected);
   depth_.count(done ? accesses_ : refused_accesses_);
-  if (!done) count(done.error());
+  if (!done) note(done.error());
   notice_activations();
 }
 
@@ -179,8 +183,9 @@ void DeviceHarness::read_register(std::uint64_t offset, std::size_t width) {
   };
   if (!std::ranges::equal(bytes, model, same))
     violated(kModelAgreement, "the register at " + hex(offset) + " does not read as the model's");
+  if (observer_ != nullptr) observer_->register_read(offset, bytes);
   depth_.count(done ? accesses_ : refused_accesses_);
-  if (!done) count(done.error());
+  if (!done) note(done.error());
 }
 
 void DeviceHarness::notice_activations() {
@@ -224,6 +229,19 @@ void DeviceHarness::work() {
     judge_turn(done, model);
     woken_ = done && *done;
   }
+  settled();
+}
+
+void DeviceHarness::note(const Error& why) {
+  count(why);
+  if (observer_ != nullptr) observer_->refused(why);
+}
+
+void DeviceHarness::settled() {
+  if (observer_ == nullptr) return;
+  bool busy = false;
+  for (std::size_t i = 0; i < lanes(); ++i) busy |= lane(i).queue->in_flight() != 0;
+  observer_->settled(*lifecycle_, *transport_, busy);
 }
 
 void DeviceHarness::save(Lane& lane) {
@@ -275,7 +293,7 @@ void DeviceHarness::restore(Lane&) {
       });
   restored_ = done.has_value();
   count_restore(restored_);
-  if (!done) count(done.error());
+  if (!done) note(done.error());
   for (std::size_t i = 0; i < lanes(); ++i) {
     begin_activation(lane(i));
     lifecycle_model_->queues[i].activated = false;
@@ -298,12 +316,13 @@ void DeviceHarness::host_ready() {
          });
     judge_turn(done, model);
   } while (model.more);
+  settled();
 }
 
 void DeviceHarness::judge_turn(const Result<bool>& done, const Turn& model) {
   if (!done) {
     depth_.count(broken_);
-    count(done.error());
+    note(done.error());
   }
   if (done.value_or(false) != model.more)
     violated(kLiveness, model.more ? "the model wants another turn, the device does not"
@@ -346,6 +365,8 @@ bool DeviceHarness::end_model_turn() {
 
 void DeviceHarness::backend(const Record& record) {
   const auto kind = record.kind % (host_event_kinds() + 1U);
+  if (kind != 0 && observer_ != nullptr)
+    observer_->host_event(static_cast<std::uint8_t>(kind - 1), record);
   if (kind == 0)
     wanted_features_ = (model_device().features() ^ record.value) & ~virtio::kRingFeatures;
   else
@@ -389,7 +410,7 @@ void DeviceHarness::compare_refusals() {
                                   std::to_string(expected_refusals_.size()));
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
     compare_errors(kModelAgreement, "a request", refusals_[i], expected_refusals_[i]);
-    count(refusals_[i]);
+    note(refusals_[i]);
   }
   refusals_.clear();
   expected_refusals_.clear();

@@ -25,6 +25,7 @@
 #include <span>
 #include <vector>
 
+#include "guestproof/testing/harness/device_observer.h"
 #include "guestproof/testing/harness/harness.h"
 #include "guestproof/testing/model/mmio_model.h"
 #include "guestproof/virtio/device/lifecycle.h"
@@ -33,6 +34,10 @@
 namespace guestproof::testing {
 
 class DeviceHarness : public Harness, private virtio::Host, private virtio::InterruptLine {
+ public:
+  /// From now on; it outlives this, or is taken away again with nullptr.
+  void watch(DeviceObserver* observer) { observer_ = observer; }
+
  protected:
   using Harness::Harness;
 
@@ -101,6 +106,8 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   void judge_turn(const Result<bool>& done, const Turn& model);
   /// A driver that has activated a queue begins it anew.
   void notice_activations();
+  void note(const Error& why);
+  void settled();
   void compare_refusals();
   [[nodiscard]] DeviceModel& model_device() { return lifecycle_model_->device(); }
 
@@ -109,6 +116,7 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   std::optional<LifecycleModel> lifecycle_model_;
   std::optional<MmioModel> mmio_model_;
 
+  DeviceObserver* observer_ = nullptr;
   std::uint64_t wanted_features_ = 0;  // of the device's type
   std::uint64_t ring_features_ = 0;
   struct RegisterWrite {

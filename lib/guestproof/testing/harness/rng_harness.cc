@@ -9,7 +9,7 @@ namespace guestproof::testing {
 Result<std::size_t> ScriptedEntropy::fill(std::span<std::byte> out) {
   if (left == 0 && fails) return fail(SystemError::kRead, EIO);
   const auto given = std::min<std::uint64_t>(out.size(), left);
-  for (auto& byte : out.first(given)) byte = std::byte{next_++};
+  for (auto& byte : out.first(given)) byte = always_.value_or(std::byte{next_++});
   if (left != UINT64_MAX) left -= given;
   return given;
 }
@@ -20,8 +20,8 @@ void ScriptedEntropy::reset() {
   next_ = 0;
 }
 
-RngHarness::RngHarness()
-    : DeviceHarness(1), model_([this](std::size_t most) {
+RngHarness::RngHarness(std::optional<std::byte> entropy)
+    : DeviceHarness(1), source_(entropy), model_source_(entropy), model_([this](std::size_t most) {
         RngModel::Given given;
         std::vector<std::byte> bytes(most);
         const auto got = model_source_.fill(bytes);

@@ -16,9 +16,11 @@
 
 namespace guestproof::testing {
 
-/// Gives 0, 1, 2, …, as many as it may.
+/// Gives 0, 1, 2, …, or the same byte over and over, as many as it may.
 class ScriptedEntropy final : public virtio::rng::EntropySource {
  public:
+  explicit ScriptedEntropy(std::optional<std::byte> always = std::nullopt) : always_(always) {}
+
   std::uint64_t left = UINT64_MAX;
   bool fails = false;  // when none is left
 
@@ -27,12 +29,14 @@ class ScriptedEntropy final : public virtio::rng::EntropySource {
   void reset();
 
  private:
+  std::optional<std::byte> always_;
   std::uint8_t next_ = 0;
 };
 
 class RngHarness final : public DeviceHarness {
  public:
-  RngHarness();
+  /// `entropy`: see ScriptedEntropy.
+  explicit RngHarness(std::optional<std::byte> entropy = std::nullopt);
 
   [[nodiscard]] std::string_view name() const override { return "rng"; }
 
