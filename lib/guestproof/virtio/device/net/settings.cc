@@ -32,7 +32,6 @@ constexpr std::uint8_t kAnnouncing = 2;
 constexpr std::uint8_t kLinkUp = 4;
 constexpr std::uint8_t kUnicastOverflow = 8;
 constexpr std::uint8_t kMulticastOverflow = 16;
-constexpr std::uint8_t kAllFlags = 31;
 
 constexpr std::array kModes{&RxModes::promiscuous, &RxModes::all_multicast,
                             &RxModes::all_unicast, &RxModes::no_multicast,
