@@ -75,6 +75,11 @@ constexpr Seed kVsockDeviceSeeds[] = {
      "backend kind=2 value=0x6400\nrequest\nrequest\nrequest\nkick\n"
      "request queue=1 kind=0x16 extra=160 next=5 flags=kick\n"
      "request queue=1 kind=0x16 extra=160 next=8 flags=kick\nrequest\nkick"},
+    {"credit_that_was_overtaken", "tx:credit_update",
+     "request queue=1 kind=1 value=0x50000003e8 extra=160 flags=kick\nrequest flags=kick\n"
+     "backend kind=2 value=0x6400\nrequest\nrequest\nkick\n"
+     "request queue=1 kind=0x16 extra=160 next=5 flags=kick\nrequest flags=kick\n"
+     "request queue=1 kind=0x16 extra=320 next=12 flags=kick\nrequest\nrequest flags=kick"},
     {"credit_that_shrinks", "tx:credit_update",
      ESTABLISHED "backend kind=2 value=0x40000\nrequest length=100 flags=kick\n"
                  "request queue=1 kind=0x16 extra=160 next=100 flags=kick\nrequest\n"
