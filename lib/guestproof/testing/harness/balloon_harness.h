@@ -51,6 +51,7 @@ class ScriptedBalloon final : public virtio::balloon::BalloonBackend {
 class BalloonHarness final : public DeviceHarness {
  public:
   BalloonHarness();
+  ~BalloonHarness() override { disconnect(); }
 
   [[nodiscard]] std::string_view name() const override { return "balloon"; }
 

@@ -43,7 +43,7 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
 
   /// To be called once, when both exist. REQUIRES: as many queues as the harness has lanes.
   void connect(virtio::VirtioDevice<WatchedMemory>& device, DeviceModel& model);
-  /// To be called before the device goes, by a harness whose device has something to end.
+  /// To be called by the destructor of who has the device: a life cycle ends by resetting it.
   void disconnect() {
     transport_.reset();
     lifecycle_.reset();

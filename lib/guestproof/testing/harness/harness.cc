@@ -1,6 +1,7 @@
 #include "guestproof/testing/harness/harness.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "guestproof/testing/harness/oracles.h"
@@ -59,8 +60,8 @@ constexpr std::uint64_t kWorkLimit = 50'000;
 
 // Where queues lie until the guest moves them. Areas lie apart, so that one that is taken for twice
 // as large as it may be does not run into the next one.
-constexpr std::uint64_t kFirstLane = 0x1000;
-constexpr std::uint64_t kLaneStride = 0x1000;
+// The spaces that requests use lie elsewhere.
+constexpr std::array<std::uint64_t, 6> kLanes{0x1000, 0x2000, 0x10000, 0x11000, 0x12000, 0x13000};
 constexpr std::uint64_t kAvailableRingPlace = 0x800;
 constexpr std::uint64_t kUsedRingPlace = 0xa00;
 
@@ -431,7 +432,7 @@ void Harness::lay_out(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   while (lanes_[position].get() != &lane) ++position;
   auto& pending = lane.pending;
   pending.size = size;
-  pending.desc = kFirstLane + position * kLaneStride;
+  pending.desc = kLanes.at(position);
   pending.avail = pending.desc + kAvailableRingPlace;
   pending.used = pending.desc + kUsedRingPlace;
   set_features(pending, flags);

@@ -17,6 +17,7 @@ namespace guestproof::testing {
 class MmioHarness final : public DeviceHarness {
  public:
   MmioHarness();
+  ~MmioHarness() override { disconnect(); }
 
   [[nodiscard]] std::string_view name() const override { return "mmio"; }
 

@@ -37,6 +37,7 @@ class RngHarness final : public DeviceHarness {
  public:
   /// `entropy`: see ScriptedEntropy.
   explicit RngHarness(std::optional<std::byte> entropy = std::nullopt);
+  ~RngHarness() override { disconnect(); }
 
   [[nodiscard]] std::string_view name() const override { return "rng"; }
 

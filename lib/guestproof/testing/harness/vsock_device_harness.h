@@ -50,6 +50,7 @@ namespace guestproof::testing {
 class VsockDeviceHarness final : public DeviceHarness {
  public:
   VsockDeviceHarness();
+  ~VsockDeviceHarness() override { disconnect(); }
 
   [[nodiscard]] std::string_view name() const override { return "vsock_device"; }
 
