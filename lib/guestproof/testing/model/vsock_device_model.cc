@@ -83,8 +83,8 @@ ModelError obstacle(const WatchedMemory& memory, const ModelChain& chain, std::u
 }  // namespace
 
 std::vector<std::uint8_t> VsockDeviceModel::config() const {
-  std::vector<std::uint8_t> bytes;
-  for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<std::uint8_t>(guest_cid_ >> 8 * i));
+  std::vector<std::uint8_t> bytes(8);
+  for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(guest_cid_ >> 8 * i);
   return bytes;
 }
 
@@ -429,20 +429,16 @@ VsockDeviceModel::Packet VsockDeviceModel::next_packet() const {
     packet.op = kRst;
   } else if (c.opening) {
     packet.op = c.by_host ? kRequest : kResponse;
-  } else if (!c.established) {
-    packet.op = kNone;
-  } else if (c.credit_asked || 4 * (c.taken - c.known) >= limits_.buffer) {
+  } else if (c.established && (c.credit_asked || 4 * (c.taken - c.known) >= limits_.buffer)) {
     packet.op = kCreditUpdate;
-  } else if (shutdown_flags(c) != c.told) {
+  } else if (c.established && shutdown_flags(c) != c.told) {
     packet.op = kShutdown;
     packet.flags = shutdown_flags(c);
-  } else if (!c.to_guest.empty() && credit(c) != 0) {
+  } else if (c.established && !c.to_guest.empty() && credit(c) != 0) {
     packet.op = kRw;
     packet.len = static_cast<std::uint32_t>(std::min<std::uint64_t>(c.to_guest.size(), credit(c)));
-  } else if (!c.to_guest.empty() && !c.credit_awaited) {
+  } else if (c.established && !c.to_guest.empty() && !c.credit_awaited) {
     packet.op = kCreditRequest;
-  } else {
-    packet.op = kNone;
   }
   return packet;
 }

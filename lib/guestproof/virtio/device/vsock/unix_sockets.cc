@@ -132,7 +132,7 @@ std::optional<HostEvent> UnixSockets::accept_clients() {
   return std::nullopt;
 }
 
-std::optional<HostEvent> UnixSockets::listen_to(std::deque<Fd>::iterator client) {
+std::optional<HostEvent> UnixSockets::listen_to(const std::deque<Fd>::iterator& client) {
   // What comes after the text is the connection's data and stays in the socket.
   std::array<char, kMaxConnectText> text{};
   const int fd = client->get();

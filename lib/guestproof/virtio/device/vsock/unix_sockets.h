@@ -62,7 +62,7 @@ class UnixSockets final : public HostSockets {
   [[nodiscard]] Result<void> watch(int fd) const;
   [[nodiscard]] std::optional<HostEvent> accept_clients();
   /// What a client that was silent has to say now.
-  [[nodiscard]] std::optional<HostEvent> listen_to(std::deque<Fd>::iterator client);
+  [[nodiscard]] std::optional<HostEvent> listen_to(const std::deque<Fd>::iterator& client);
 
   std::string path_;
   Fd listener_;
