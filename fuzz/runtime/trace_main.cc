@@ -2,10 +2,12 @@
 // `guest_trace DEVICE FILE...`. For every file, in order:
 //
 //   program FILE
+//   behind OFFSET BYTES               so it is behind the device (a disk) when the program begins
 //   offer FEATURES                    of the device, hexadecimal as all numbers below
 //   guest ADDRESS BYTES               the guest has written to memory
 //   write OFFSET WIDTH VALUE          the driver writes a register; what the device does about it
 //   device ADDRESS BYTES              ... is in memory
+//   disk OFFSET BYTES                 ... is behind it
 //   settled STATUS INTERRUPT          ... and can be compared; `busy` in their place: later
 //   read OFFSET WIDTH VALUE           the driver reads a register, and gets this
 //   host KIND VALUE                   the back end does something: see the device's harness
@@ -15,15 +17,16 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "guestproof/testing/harness/block_device_harness.h"
 #include "guestproof/testing/harness/rng_harness.h"
 
 namespace {
@@ -79,13 +82,25 @@ class Snapshot {
   std::vector<std::byte> last_, now_;
 };
 
+/// A device under test; `disk` is what is behind it, if anything.
+struct Subject {
+  std::unique_ptr<DeviceHarness> harness;
+  const ModelDisk* disk = nullptr;
+};
+
 class Tracer final : public DeviceObserver {
  public:
-  explicit Tracer(const World& world) : world_(world) { forget(); }
+  explicit Tracer(const Subject& subject)
+      : world_(std::as_const(*subject.harness).world()), disk_(subject.disk) {}
 
-  /// A program begins, in memory that is all 0.
+  /// A program begins, in memory that is all 0 and with a new disk.
   void forget() {
     memory_.clear();
+    if (disk_ != nullptr) {
+      stored_.emplace(0, ModelDisk::kBytes);
+      static_cast<void>(ModelDisk().read(0, stored_->now()));
+      stored_->print_changes("behind");
+    }
     for (const auto& region : world_.device().regions())
       if (region.base.raw() < kPlainMemory) memory_.emplace_back(region.base.raw(), region.size);
     offered_ = false;
@@ -104,6 +119,12 @@ class Tracer final : public DeviceObserver {
     if (!std::exchange(offered_, true))
       std::printf("offer %llx\n", static_cast<unsigned long long>(device.device_features()));
     print_memory("device");
+    if (disk_ != nullptr) {
+      auto healthy = *disk_;
+      healthy.faults = {};
+      static_cast<void>(healthy.read(0, stored_->now()));
+      stored_->print_changes("disk");
+    }
     if (busy)
       std::printf("settled busy\n");
     else
@@ -136,6 +157,8 @@ class Tracer final : public DeviceObserver {
   }
 
   const World& world_;
+  const ModelDisk* disk_;
+  std::optional<Snapshot> stored_;
   std::vector<Snapshot> memory_;
   bool offered_ = false;
 };
@@ -157,18 +180,25 @@ void print_limits(const Program& program) {
     }
 }
 
-const std::map<std::string_view, std::function<std::unique_ptr<DeviceHarness>()>> kDevices{
-    {"rng", [] { return std::make_unique<RngHarness>(std::byte{0xee}); }},
-};
+Subject make_rng() { return {.harness = std::make_unique<RngHarness>(std::byte{0xee})}; }
+
+Subject make_block_device() {
+  auto harness = std::make_unique<BlockDeviceHarness>(std::byte{0});
+  const auto* disk = &harness->disk();
+  return {.harness = std::move(harness), .disk = disk};
+}
+
+const std::map<std::string_view, Subject (*)()> kDevices{{"block_device", make_block_device},
+                                                         {"rng", make_rng}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto device = argc < 3 ? kDevices.end() : kDevices.find(argv[1]);
-  if (device == kDevices.end()) return complain("usage: guest_trace rng FILE...");
-  const auto harness = device->second();
-  Tracer tracer(std::as_const(*harness).world());
-  harness->watch(&tracer);
+  if (device == kDevices.end()) return complain("usage: guest_trace block_device|rng FILE...");
+  const auto subject = device->second();
+  Tracer tracer(subject);
+  subject.harness->watch(&tracer);
   for (int i = 2; i < argc; ++i) {
     std::ifstream file(argv[i], std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};
@@ -177,7 +207,7 @@ int main(int argc, char** argv) {
     const auto program = program_of(std::as_bytes(std::span(bytes)));
     print_limits(program);
     tracer.forget();
-    if (const auto violation = harness->run(program)) {
+    if (const auto violation = subject.harness->run(program)) {
       complain(std::string(argv[i]) + ": " + violation->sentence);
       return 2;
     }

@@ -4,7 +4,7 @@ import pytest
 from guestproof_dev import qemu_diff
 from guestproof_dev.errors import Fail
 from guestproof_dev.qemu_diff import ledger, trace
-from guestproof_dev.qemu_diff.devices import LeftOut
+from guestproof_dev.qemu_diff.devices import Block, Device, LeftOut
 from guestproof_dev.qemu_diff.machine import Gone
 from guestproof_dev.qemu_diff.replay import Divergence, Replay
 from guestproof_dev.qemu_diff.rings import Rings
@@ -54,16 +54,6 @@ class Theirs:
         self.memory[address:address + len(content)] = content
 
 
-class Device:
-    does_without = 0
-
-    def start(self):
-        pass
-
-    def keep_ready(self):
-        pass
-
-
 class Willing(Device):
     does_without = -1
 
@@ -91,6 +81,28 @@ def test_the_same_is_no_divergence():
 ])
 def test_a_difference_is_seen(theirs, divergence):
     assert differences(theirs) == [divergence]
+
+
+class FastDisk(Block):
+    """Whose machine has nothing to drain."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def finish(self, _machine):
+        pass
+
+
+@pytest.mark.parametrize("written, divergences", [("", []), ("disk 600 77\n", [("sector 3 of the disk", "0x77", "0x0")])])
+def test_a_byte_of_the_disk_is_seen(written, divergences):
+    text = PROGRAM.replace("write 20", "behind 0 010203\nwrite 20").replace("settled", f"{written}settled")
+    assert differences(Theirs(), text, device=FastDisk) == divergences
+
+
+def test_what_may_happen_in_another_order_and_shows_is_left_out():
+    text = PROGRAM.replace("0100000000000002", "02000100000008000000" "00000000ff000000")
+    with pytest.raises(LeftOut, match="another order"):
+        differences(Theirs(), text.replace("settled", "disk 600 77\nsettled"), device=FastDisk)
 
 
 def test_a_byte_somewhere_is_seen():
@@ -164,6 +176,16 @@ def test_what_a_device_says_of_notifications_is_only_advice():
     assert differences(theirs) == []
     theirs.memory[0x226] = 1
     assert len(differences(theirs)) == 1
+
+
+@pytest.mark.parametrize("theirs, divergences", [
+    ("0200 00000000 ff000000 01000000 08000000", []),
+    ("0200 00000000 ff000000 02000000 08000000", ["queue 0, used.ring[0].id"]),
+    ("0200 00000000 ff000000 01000000 09000000", ["queue 0, used.ring[0].len"]),
+])
+def test_buffers_may_be_returned_in_any_order(theirs, divergences):
+    text = PROGRAM.replace("0100000000000002", "02000100000008000000" "00000000ff000000")
+    assert [what for what, *_ in differences(Theirs(answer=bytes.fromhex(theirs)), text)] == divergences
 
 
 def test_a_reset_forgets_the_rings():

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 MEMORY = 16 << 20
-PATIENCE = 20  # seconds for an answer, on the busiest machine; QEMU takes microseconds
+PATIENCE = 60  # seconds for an answer, on the busiest machine; QEMU takes microseconds
+_WORK = 2  # seconds of a processor's time for an answer
 _WIDTHS = {1: "b", 2: "w", 4: "l", 8: "q"}
 _TRANSPORTS = range(0xfeb00000, 0xfeb03000, 0x200)  # of the machine `microvm`
 _FIRMWARE = bytes([0xf4]) * 0xfff0 + bytes([0xfa]) + bytes([0xf4]) * 15  # at the reset vector: cli; hlt
@@ -111,17 +112,26 @@ class Machine:
         return rest
 
     def _line(self) -> str:
-        deadline = time.monotonic() + PATIENCE
+        deadline, worked = time.monotonic() + PATIENCE, self._work()
         output = self._child.stdout.fileno()
         while b"\n" not in self._inbox:
-            if not select.select([output], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise self._gone(f"has not answered for {PATIENCE} s")
+            if not select.select([output], [], [], 0.2)[0]:
+                if self._work() - worked > _WORK:
+                    raise Gone("spins")
+                if time.monotonic() > deadline:
+                    raise self._gone(f"has not answered for {PATIENCE} s")
+                continue
             piece = os.read(output, 1 << 20)
             if not piece:
                 raise self._gone("says no more")
             self._inbox += piece
         line, _, self._inbox = self._inbox.partition(b"\n")
         return line.decode()
+
+    def _work(self) -> float:
+        """Seconds of processors' time that QEMU has used."""
+        fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _gone(self, how: str) -> Gone:
         try:

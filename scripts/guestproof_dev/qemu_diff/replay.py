@@ -32,9 +32,11 @@ class Replay:
         self._machine = machine
         self._device = device
         self._memory = bytearray(_WINDOW)  # ours
+        self._before = bytearray(_WINDOW)  # without what our device has done since they were compared
         self._rings = Rings()
         self._offer = 0
         self._served = False
+        self._changed_behind = False  # since they were compared
         self._found = {}
         self.ended = False
 
@@ -47,6 +49,9 @@ class Replay:
             # The first difference that is more than a register's value is the cause of others.
             all(self._take(*step) for step in steps)
             self.ended = True
+        except LeftOut:
+            self.ended = True
+            raise
         except Gone as gone:
             self._found["QEMU"] = ("goes on", str(gone))
         return [Divergence(seed, what, *values) for what, values in self._found.items()]
@@ -81,6 +86,11 @@ class Replay:
             self._write(int(words[0], 16), int(words[1]), int(words[2], 16))
         elif name == "read":
             self._read(int(words[0], 16), int(words[1]), int(words[2], 16))
+        elif name == "behind":
+            self._device.behind(int(words[0], 16), bytes.fromhex(words[1]))
+        elif name == "disk":
+            self._changed_behind = True
+            self._device.change_behind(int(words[0], 16), bytes.fromhex(words[1]))
         elif name == "host":
             self._device.host_event(int(words[0], 16), int(words[1], 16), self._served)
         elif words != ("busy",):
@@ -88,6 +98,8 @@ class Replay:
         return True
 
     def _change(self, who: str, address: int, content: bytes) -> None:
+        if who == "guest":
+            self._before[address:address + len(content)] = content
         self._memory[address:address + len(content)] = content
         if who == "guest":
             self._machine.write_memory(address, content)
@@ -118,6 +130,8 @@ class Replay:
             self._differ(_register(offset, width), f"{ours:#x}", f"{theirs:#x}")
 
     def _settled(self, status: int, interrupt: int) -> bool:
+        self._check_order()
+        self._device.finish(self._machine)
         for _ in range(_TURNS):
             differences = self._differences(status, interrupt)
             if all(place.rank == Rank.HABIT for place, *_ in differences):
@@ -128,21 +142,34 @@ class Replay:
             self._differ(place.name, f"{ours:#x}", f"{theirs:#x}")
             if place.rank <= Rank.PROGRESS:
                 return False
-        if differences:
+        self._before[:] = self._memory
+        if differences or self._device.any_order:
             self._machine.write_memory(0, bytes(self._memory))
+            self._device.adopt()
         return True
+
+    def _check_order(self) -> None:
+        """Errors: LeftOut, where QEMU may do what it was asked at once in another order, and that can be seen."""
+        if not self._device.any_order:
+            return
+        if self._rings.packed_answers(self._before, self._memory) > 1:
+            raise LeftOut("QEMU may answer the requests of a packed ring in another order")
+        if self._changed_behind and self._rings.split_answers(self._before, self._memory) > 1:
+            raise LeftOut("QEMU may change its disk in another order")
+        self._changed_behind = False
 
     def _differences(self, status: int, interrupt: int) -> list[tuple[Place, int, int]]:
         """With our value and theirs; what others follow from comes first."""
         registers = [(Place(Rank.STATUS, "Status"), status, self._machine.read(_STATUS)),
                      (Place(Rank.INTERRUPT, "InterruptStatus"), interrupt, self._machine.read(_INTERRUPT_STATUS))]
         found = [(place, ours, theirs) for place, ours, theirs in registers if ours != theirs]
-        return sorted(found + self._memory_differences())
+        return sorted(found + self._memory_differences() + self._device.differences())
 
     def _memory_differences(self) -> list[tuple[Place, int, int]]:
         theirs = bytearray(self._machine.read_memory(0, _WINDOW))
         for start, end in self._rings.advice():
             theirs[start:end] = self._memory[start:end]
+        self._rings.in_our_order(self._before, self._memory, theirs)
         places = {self._rings.place(address, self._memory, theirs) for address in _unlike(self._memory, theirs)}
         # One byte of data stands for all of them.
         data = sorted(place for place in places if place.rank == Rank.DATA)

@@ -93,6 +93,36 @@ class Rings:
                 ranges += [(used, used + 2), (avail_event, avail_event + 2)]
         return ranges
 
+    def in_our_order(self, before: bytes, ours: bytes, theirs: bytearray) -> None:
+        """Used entries of split rings that are new: theirs moved to where ours of the same id is. A device may return
+        buffers in any order."""
+        for used, slots in self._new_entries(before, ours):
+            found = {bytes(theirs[used + slot:used + slot + 4]): theirs[used + slot:used + slot + 8] for slot in slots}
+            ids = [bytes(ours[used + slot:used + slot + 4]) for slot in slots]
+            if len(found) == len(slots) and found.keys() == set(ids):
+                for slot, name in zip(slots, ids):
+                    theirs[used + slot:used + slot + 8] = found[name]
+
+    def _new_entries(self, before: bytes, ours: bytes):
+        """For each split ring where it is, and the places in it of entries used since."""
+        for queue in self._queues.values():
+            used = queue.areas["device"]
+            if queue.ready and not self._packed() and used + 4 + 8 * queue.size <= len(ours):
+                first, end = (int.from_bytes(memory[used + 2:used + 4], "little") for memory in (before, ours))
+                count = (end - first) % 65536
+                if count <= queue.size:
+                    yield used, [4 + 8 * ((first + i) % queue.size) for i in range(count)]
+
+    def split_answers(self, before: bytes, ours: bytes) -> int:
+        """How many entries of split rings were used since."""
+        return sum(len(slots) for _, slots in self._new_entries(before, ours))
+
+    def packed_answers(self, before: bytes, ours: bytes) -> int:
+        """How many descriptors of packed rings were used since."""
+        flags = (queue.areas["desc"] + 16 * slot + 14 for queue in self._queues.values()
+                 if queue.ready and self._packed() for slot in range(queue.size))
+        return sum(before[at:at + 2] != ours[at:at + 2] for at in flags)
+
     def _packed(self) -> bool:
         return bool(self.features >> _PACKED & 1)
 

@@ -83,10 +83,11 @@ BlockModelSetup BlockDeviceHarness::make_setup(const Offer& offer) {
   return setup;
 }
 
-BlockDeviceHarness::BlockDeviceHarness()
+BlockDeviceHarness::BlockDeviceHarness(std::byte discarded)
     : DeviceHarness(kQueues),
       model_(*this, offer_.config.features, {kMaxSize, kMaxSize}, expected_space(),
              make_setup(offer_), SlowDisk::kDepth) {
+  disk_.disk.discarded = model_.requests.disk.discarded = discarded;
   connect(*device_, model_);
   by_status_ = {depth_.add("request:ok"), depth_.add("request:ioerr"),
                 depth_.add("request:unsupp")};

@@ -26,12 +26,14 @@ namespace guestproof::testing {
 
 class BlockDeviceHarness final : public DeviceHarness, private BlockModelHost {
  public:
-  BlockDeviceHarness();
+  /// `discarded`: what discarded sectors read as.
+  explicit BlockDeviceHarness(std::byte discarded = ModelDisk().discarded);
   BlockDeviceHarness(const BlockDeviceHarness&) = delete;
   BlockDeviceHarness& operator=(const BlockDeviceHarness&) = delete;
   ~BlockDeviceHarness() override { disconnect(); }
 
   [[nodiscard]] std::string_view name() const override { return "block_device"; }
+  [[nodiscard]] const ModelDisk& disk() const { return disk_.disk; }
 
  private:
   static constexpr std::uint16_t kQueues = 2;
