@@ -114,7 +114,7 @@ class Tracer final : public DeviceObserver {
     print_memory("guest");
     print_access("read", offset, bytes);
   }
-  void settled(const virtio::Lifecycle& device, const virtio::MmioTransport& transport,
+  void settled(const virtio::Lifecycle& device, std::uint32_t interrupt_status,
                bool busy) override {
     if (!std::exchange(offered_, true))
       std::printf("offer %llx\n", static_cast<unsigned long long>(device.device_features()));
@@ -128,7 +128,7 @@ class Tracer final : public DeviceObserver {
     if (busy)
       std::printf("settled busy\n");
     else
-      std::printf("settled %x %x\n", unsigned{device.status()}, transport.interrupt_status());
+      std::printf("settled %x %x\n", unsigned{device.status()}, interrupt_status);
   }
   void host_event(std::uint8_t kind, const Record& record) override {
     std::printf("host %x %llx\n", unsigned{kind}, static_cast<unsigned long long>(record.value));
@@ -173,6 +173,10 @@ void print_limits(const Program& program) {
       case Opcode::kPatch:
       case Opcode::kRestore:
         std::printf("only saved state is each implementation's own\n");
+        break;
+      case Opcode::kQueue:
+      case Opcode::kActivate:
+        if ((record.flags & kQueuePci) != 0) std::printf("only MMIO is repeated\n");
         break;
       default:
         if (record.space() == Space::kTop)

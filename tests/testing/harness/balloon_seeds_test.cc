@@ -139,6 +139,10 @@ constexpr Seed kBalloonSeeds[] = {
 
     {"packed", "pages:inflated",
      "queue index=4 flags=packed|indirect\nrequest length=9 cut=8\nrequest flags=indirect\nkick"},
+    {"on_pci", "guest:on_pci",
+     "activate flags=pci\nrequest length=9 cut=8\nbackend value=5 kind=1\nrequest queue=2 "
+     "length=4\n"
+     "kick\nkick queue=2\nbackend kind=2\nsave\nrequest flags=kick"},
     {"event_index", "device:notify",
      "queue index=2 flags=event_index\nevent next=1\nrequest flags=kick\nrequest flags=kick"},
     {"no_interrupt", "pages:inflated", "flags flags=no_interrupt\nrequest flags=kick"},

@@ -59,6 +59,10 @@ constexpr Seed kSeeds[] = {
         request queue=1 value=9 length=1024
         kick
         kick queue=1)"},
+    {"on_pci", "guest:on_pci",
+     "activate flags=pci\nbackend kind=8 value=1\nrequest length=512\nrequest queue=1 length=512\n"
+     "kick\nkick queue=1\ncomplete index=1\ncomplete\nrequest flags=kick\nsave\nrequest "
+     "flags=kick"},
     {"packed", "request:data", R"(
         queue index=15 flags=packed|indirect
         request value=1 length=1024 cut=8

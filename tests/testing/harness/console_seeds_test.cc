@@ -231,6 +231,9 @@ constexpr Seed kConsoleSeeds[] = {
      "request queue=2\nrequest queue=2\nkick queue=2\nrequest queue=3 flags=kick\n"
      "request queue=3 kind=3 next=1 flags=kick\nrequest queue=3 kind=6 next=1 flags=kick\n"
      "request queue=5\nkick queue=5"},
+    {"on_pci", "guest:on_pci",
+     "activate flags=pci\nrequest queue=1 length=20 flags=kick\nrequest length=20 flags=kick\n"
+     "backend kind=1 value=7\nsave\nrequest queue=1 length=20 flags=kick"},
     {"event_index", "device:notify",
      "backend kind=0 value=2\nqueue queue=1 index=2 flags=event_index\nevent queue=1 next=1\n"
      "request queue=1 flags=kick\nrequest queue=1 flags=kick"},

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "guestproof/testing/harness/mmio_harness.h"
+#include "guestproof/testing/harness/echo_harness.h"
 #include "seeds.h"
 
 namespace guestproof::testing {
@@ -230,6 +230,18 @@ constexpr Seed kMmioSeeds[] = {
      "save\npatch index=97 width=1 value=0xc0\nrestore"},
     {"state_interrupt_status", "error:device_state.interrupt_status",
      "save\npatch index=24 width=1 value=4\nrestore\naccess kind=1 index=0x60"},
+    {"state_of_another_transport", "error:device_state.bytes",
+     "save\nactivate flags=pci\nrestore\nactivate\nrequest"},
+
+    // The same driver on the other transport, and back. There 28 bytes are the transport's
+    // registers.
+    {"on_pci", "guest:on_pci",
+     "activate flags=pci\nrequest flags=kick\naccess kind=1 next=1 index=6\nbackend kind=1\n"
+     "save\nqueue index=4\nrequest flags=kick"},
+    {"on_pci_packed", "guest:on_pci",
+     "queue index=4 flags=packed|pci\nrequest flags=kick\nrequest flags=kick"},
+    {"state_of_a_vector", "error:device_state.vector",
+     "activate flags=pci\nsave\npatch index=18 width=2 value=3\nrestore"},
     {"state_of_selectors", "guest:restore",
      "save\npatch index=16 width=4 value=0x10000\nrestore\naccess kind=1 index=0x34"},
 };

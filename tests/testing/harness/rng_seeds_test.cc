@@ -32,6 +32,9 @@ constexpr Seed kRngSeeds[] = {
 
     {"packed", "request:filled",
      "queue index=4 flags=packed|indirect\nrequest length=100 cut=8\nrequest flags=indirect\nkick"},
+    {"on_pci", "guest:on_pci",
+     "queue index=4 flags=pci|event_index\nbackend kind=1\nrequest flags=kick\nbackend kind=3\n"
+     "save\nrequest flags=kick"},
     {"in_order", "request:filled", "queue index=3 flags=in_order\nrequest\nrequest\nkick"},
     {"event_index", "device:notify",
      "queue index=2 flags=event_index\nevent next=1\nrequest flags=kick\nrequest flags=kick"},

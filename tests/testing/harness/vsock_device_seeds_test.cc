@@ -219,6 +219,9 @@ constexpr Seed kVsockDeviceSeeds[] = {
      "queue index=4 flags=packed|indirect\n" ESTABLISHED
      "request queue=1 kind=0x10 length=100 cut=8 flags=indirect|kick\n"
      "backend kind=2 value=0x6400\nrequest length=50\nrequest flags=kick"},
+    {"on_pci", "guest:on_pci",
+     "activate flags=pci\n" ESTABLISHED "request queue=1 kind=0x10 length=100 flags=kick\n"
+     "backend kind=2 value=0x6400\nrequest length=50\nrequest flags=kick\nsave"},
     {"in_order", "data:to_guest",
      "queue index=3 flags=in_order\n" ESTABLISHED "backend kind=2 value=0x6400\nrequest\n"
      "request\nkick"},

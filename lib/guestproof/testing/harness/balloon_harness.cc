@@ -185,11 +185,10 @@ DeviceHarness::Turn BalloonHarness::serve_host_model() {
   if (!std::exchange(model_.wanted, false) || !model_.has(1) || !queue.model.active()) return {};
   const auto turn = serve_statistics(queue.model.setup().size + 1U);
   if (!queue.model.broken().none() || !model_.kept) return turn;
-  note_notification(turn);
   queue.model.give_back(*model_.kept, 0);
   model_.kept.reset();
   depth_.count(returned_);
-  return {.notify = queue.model.needs_notification(), .more = turn.more};
+  return end_turn(queue, turn.more);
 }
 
 void BalloonHarness::host_event(std::uint8_t kind, const Record& record) {

@@ -119,12 +119,6 @@ void BlockDeviceHarness::request(Lane& lane, const Record& record) {
   publish_request(lane, requests_.shape(record, offer_.config, address_of(lane, record)));
 }
 
-std::size_t BlockDeviceHarness::index_of(const Lane& its) {
-  std::size_t index = 0;
-  while (&lane(index) != &its) ++index;
-  return index;
-}
-
 DeviceHarness::Turn BlockDeviceHarness::serve_model(Lane& lane, std::uint32_t looks) {
   if (!lane.model.active()) return {};
   const auto queue = index_of(lane);
@@ -153,10 +147,6 @@ DeviceHarness::Turn BlockDeviceHarness::serve_host_model() {
     if (!model_.waits(i)) continue;
     const auto turn = serve_model(lane(i), lane(i).model.setup().size + 1U);
     if (!lane(i).model.broken().none()) return {};
-    if (turn.notify) {
-      ++lifecycle_model().used_notifications;
-      count_notification();
-    }
     all.more |= turn.more;
     if (turn.more) model_.set_waits(i, true);
   }
@@ -216,10 +206,6 @@ void BlockDeviceHarness::ends_early(BlockModelEnd why) {
   depth_.count(ended_by_.at(static_cast<std::size_t>(why)));
 }
 
-void BlockDeviceHarness::notify(std::size_t queue) {
-  if (!lane(queue).model.needs_notification()) return;
-  ++lifecycle_model().used_notifications;
-  count_notification();
-}
+void BlockDeviceHarness::notify(std::size_t queue) { static_cast<void>(end_turn(lane(queue))); }
 
 }  // namespace guestproof::testing

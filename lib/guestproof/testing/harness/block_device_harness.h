@@ -59,7 +59,6 @@ class BlockDeviceHarness final : public DeviceHarness, private BlockModelHost {
   void notify(std::size_t queue) override;
 
   [[nodiscard]] const WatchedMemory& world_of_model() const { return world().model(); }
-  [[nodiscard]] std::size_t index_of(const Lane& lane);
   [[nodiscard]] static virtio::block::Offer make_offer();
   [[nodiscard]] static BlockModelSetup make_setup(const virtio::block::Offer& offer);
 

@@ -131,68 +131,67 @@ bool ConsoleHarness::broken() {
   return false;
 }
 
-bool ConsoleHarness::noted(const Turn& turn) {
-  note_notification(turn);
-  return turn.more;
-}
-
 bool ConsoleHarness::give_input(std::size_t id) {
   auto& queue = lane(receive_queue(id));
   if (!queue.model.active()) return false;
-  return noted(model_turn(
-      queue, queue.model.setup().size + 1U,
-      [&] {
-        ModelError why;
-        const bool ready = model_.refill(id, why);
-        if (!why.none()) expect_refusal(why);
-        return ready;
-      },
-      [&](const ModelChain& chain) {
-        const auto given = model_.give_input(world().model(), chain, id);
-        if (!given.why.none()) expect_refusal(given.why);
-        if (given.used != 0) depth_.count(to_guest_);
-        return given.used;
-      }));
+  return model_turn(
+             queue, queue.model.setup().size + 1U,
+             [&] {
+               ModelError why;
+               const bool ready = model_.refill(id, why);
+               if (!why.none()) expect_refusal(why);
+               return ready;
+             },
+             [&](const ModelChain& chain) {
+               const auto given = model_.give_input(world().model(), chain, id);
+               if (!given.why.none()) expect_refusal(given.why);
+               if (given.used != 0) depth_.count(to_guest_);
+               return given.used;
+             })
+      .more;
 }
 
 bool ConsoleHarness::take_output(std::size_t id) {
   auto& queue = lane(receive_queue(id) + 1);
   if (!queue.model.active()) return false;
   std::uint64_t left = 65536;
-  const bool more = noted(model_turn(
-      queue, queue.model.setup().size + 1U,
-      [&] { return model_.may_transmit(id) && !model_.ports[id].blocked && left != 0; },
-      [&](const ModelChain& chain) -> std::optional<std::uint32_t> {
-        const auto passed = model_.take_output(world().model(), chain, id, left);
-        if (!passed.why.none()) expect_refusal(passed.why);
-        if (passed.all) return 0U;
-        depth_.count(left == 0 ? shared_ : blocked_);
-        GUESTPROOF_INVARIANT(queue.model.put_back(chain));
-        return std::nullopt;
-      }));
+  const bool more =
+      model_turn(
+          queue, queue.model.setup().size + 1U,
+          [&] { return model_.may_transmit(id) && !model_.ports[id].blocked && left != 0; },
+          [&](const ModelChain& chain) -> std::optional<std::uint32_t> {
+            const auto passed = model_.take_output(world().model(), chain, id, left);
+            if (!passed.why.none()) expect_refusal(passed.why);
+            if (passed.all) return 0U;
+            depth_.count(left == 0 ? shared_ : blocked_);
+            GUESTPROOF_INVARIANT(queue.model.put_back(chain));
+            return std::nullopt;
+          })
+          .more;
   return !broken() && (more || left == 0);
 }
 
 bool ConsoleHarness::give_messages() {
   auto& queue = lane(kControlReceive);
   if (!queue.model.active()) return false;
-  return noted(model_turn(
-      queue, queue.model.setup().size + 1U, [&] { return !model_.message().empty(); },
-      [&](const ModelChain& chain) {
-        const auto given = model_.give_message(world().model(), chain);
-        if (!given.why.none()) expect_refusal(given.why);
-        if (given.used != 0) depth_.count(sent_);
-        return given.used;
-      }));
+  return model_turn(
+             queue, queue.model.setup().size + 1U, [&] { return !model_.message().empty(); },
+             [&](const ModelChain& chain) {
+               const auto given = model_.give_message(world().model(), chain);
+               if (!given.why.none()) expect_refusal(given.why);
+               if (given.used != 0) depth_.count(sent_);
+               return given.used;
+             })
+      .more;
 }
 
 bool ConsoleHarness::take_messages() {
   auto& queue = lane(kControlTransmit);
-  bool more = noted(model_turn(queue, queue.model.setup().size + 1U, [&](const ModelChain& chain) {
-    const auto why = model_.take_message(world().model(), chain);
-    if (!why.none()) expect_refusal(why);
-    return 0U;
-  }));
+  bool more = model_turn(queue, queue.model.setup().size + 1U, [&](const ModelChain& chain) {
+                const auto why = model_.take_message(world().model(), chain);
+                if (!why.none()) expect_refusal(why);
+                return 0U;
+              }).more;
   if (broken()) return false;
   more |= give_messages();
   for (std::size_t id = 0; id < kPorts && !broken(); ++id) {
@@ -207,12 +206,14 @@ bool ConsoleHarness::take_messages() {
 
 bool ConsoleHarness::refuse_all(std::size_t queue) {
   auto& only = lane(queue);
-  return noted(model_turn(only, only.model.setup().size + 1U, [&](const ModelChain& chain) {
-    expect_refusal(chain.fault.none()
-                       ? ModelError{"console.no_queue", queue, lifecycle_model().accepted}
-                       : chain.fault);
-    return 0U;
-  }));
+  return model_turn(only, only.model.setup().size + 1U,
+                    [&](const ModelChain& chain) {
+                      expect_refusal(chain.fault.none() ? ModelError{"console.no_queue", queue,
+                                                                     lifecycle_model().accepted}
+                                                        : chain.fault);
+                      return 0U;
+                    })
+      .more;
 }
 
 DeviceHarness::Turn ConsoleHarness::serve_model(Lane& lane, std::uint32_t) {

@@ -83,7 +83,6 @@ class ConsoleHarness final : public DeviceHarness {
   [[nodiscard]] bool give_messages();
   [[nodiscard]] bool take_messages();
   [[nodiscard]] bool refuse_all(std::size_t queue);
-  [[nodiscard]] bool noted(const Turn& turn);
   [[nodiscard]] bool broken();
 
   // The same ends twice.

@@ -5,44 +5,12 @@
 #include <bit>
 #include <string>
 
-#include "guestproof/virtio/transport/mmio/registers.h"
-
 namespace guestproof::testing {
 namespace {
-
-using namespace virtio::mmio;
-
-/// What `access` counts in: every register, and what lies between some.
-constexpr std::array kRegisters{kMagicValueOffset,      kVersionOffset,
-                                kDeviceIdOffset,        kVendorIdOffset,
-                                kDeviceFeaturesOffset,  kDeviceFeaturesSelOffset,
-                                kDriverFeaturesOffset,  kDriverFeaturesSelOffset,
-                                kQueueSelOffset,        kQueueSizeMaxOffset,
-                                kQueueSizeOffset,       kQueueReadyOffset,
-                                kQueueNotifyOffset,     kInterruptStatusOffset,
-                                kInterruptAckOffset,    kStatusOffset,
-                                kQueueDescLowOffset,    kQueueDescHighOffset,
-                                kQueueDriverLowOffset,  kQueueDriverHighOffset,
-                                kQueueDeviceLowOffset,  kQueueDeviceHighOffset,
-                                kShmSelOffset,          kShmLenLowOffset,
-                                kShmLenHighOffset,      kShmBaseLowOffset,
-                                kShmBaseHighOffset,     kQueueResetOffset,
-                                kConfigGenerationOffset};
-
-constexpr std::uint8_t kDriverSteps[] = {
-    virtio::VIRTIO_STATUS_ACKNOWLEDGE,
-    virtio::VIRTIO_STATUS_ACKNOWLEDGE | virtio::VIRTIO_STATUS_DRIVER,
-    virtio::VIRTIO_STATUS_ACKNOWLEDGE | virtio::VIRTIO_STATUS_DRIVER |
-        virtio::VIRTIO_STATUS_FEATURES_OK,
-    virtio::VIRTIO_STATUS_ACKNOWLEDGE | virtio::VIRTIO_STATUS_DRIVER |
-        virtio::VIRTIO_STATUS_FEATURES_OK | virtio::VIRTIO_STATUS_DRIVER_OK,
-};
 
 std::array<std::byte, 8> bytes_of(std::uint64_t value) {
   return std::bit_cast<std::array<std::byte, 8>>(le64(value));
 }
-
-constexpr std::size_t kTransportBytes = virtio::kMmioStateBytes;
 
 std::span<const std::uint8_t> bytes_of_model(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
@@ -65,17 +33,16 @@ std::uint64_t ring_features(const ModelQueueSetup& setup) {
 
 void DeviceHarness::connect(virtio::VirtioDevice<WatchedMemory>& device, DeviceModel& model) {
   lifecycle_.emplace(device, world().device(), static_cast<virtio::Host&>(*this));
-  transport_.emplace(*lifecycle_, static_cast<virtio::InterruptLine&>(*this));
   std::vector<QueueModel*> rings;
   for (std::size_t i = 0; i < lanes(); ++i) {
     lane(i).queue = &lifecycle_->queue(static_cast<std::uint16_t>(i));
     rings.push_back(&lane(i).model);
   }
   lifecycle_model_.emplace(model, world().model(), std::move(rings));
-  mmio_model_.emplace(*lifecycle_model_);
   GUESTPROOF_INVARIANT(lifecycle_->queue_count() == lanes());
   accesses_ = depth_.add("guest:register_access");
   refused_accesses_ = depth_.add("guest:register_refused");
+  on_pci_ = depth_.add("guest:on_pci");
   interrupts_ = depth_.add("device:interrupt");
   broken_ = depth_.add("device:needs_reset");
 }
@@ -87,103 +54,88 @@ void DeviceHarness::start_over() {
   expected_refusals_.clear();
   woken_ = false;
   wanted_features_ = model_device().features();
-  for (std::size_t i = 0; i < lanes(); ++i) lay_out(lane(i), kDefaultSize, kQueueIndirect);
+  const bool pci = starts_on_pci();
+  const auto flags = static_cast<std::uint16_t>(kQueueIndirect | (pci ? kQueuePci : 0));
+  for (std::size_t i = 0; i < lanes(); ++i) lay_out(lane(i), kDefaultSize, flags);
   ring_features_ = ring_features(lane(0).pending);
+  connect_transport(pci);
   bring_up();
 }
 
 void DeviceHarness::activate(Lane& lane) {
   ring_features_ = ring_features(lane.pending);
+  const bool pci = starts_on_pci() || (lane.flags & kQueuePci) != 0;
+  if (pci != pci_) connect_transport(pci);
   bring_up();
 }
 
+void DeviceHarness::connect_transport(bool pci) {
+  transport_.reset();  // the life cycle has one at a time
+  transport_ = pci ? pci_transport(*lifecycle_, *lifecycle_model_)
+                   : mmio_transport(*lifecycle_, *lifecycle_model_);
+  pci_ = pci;
+}
+
 void DeviceHarness::bring_up() {
-  const auto features = wanted_features_ | ring_features_;
+  if (pci_) depth_.count(on_pci_);
   script_.clear();
-  script_.push_back({kStatusOffset, 0});
-  script_.push_back({kStatusOffset, kDriverSteps[0]});
-  script_.push_back({kStatusOffset, kDriverSteps[1]});
-  for (const std::uint32_t word : {0U, 1U}) {
-    script_.push_back({kDriverFeaturesSelOffset, word});
-    script_.push_back({kDriverFeaturesOffset, static_cast<std::uint32_t>(features >> 32 * word)});
-  }
-  script_.push_back({kStatusOffset, kDriverSteps[2]});
-  for (std::uint32_t i = 0; i < lanes(); ++i) {
-    const auto& setup = lane(i).pending;
-    const auto area = [&](std::uint32_t low, std::uint64_t address) {
-      script_.push_back({low, static_cast<std::uint32_t>(address)});
-      script_.push_back({low + 4, static_cast<std::uint32_t>(address >> 32)});
-    };
-    script_.push_back({kQueueSelOffset, i});
-    script_.push_back({kQueueSizeOffset, setup.size});
-    area(kQueueDescLowOffset, setup.desc);
-    area(kQueueDriverLowOffset, setup.avail);
-    area(kQueueDeviceLowOffset, setup.used);
-    script_.push_back({kQueueReadyOffset, 1});
-  }
-  script_.push_back({kStatusOffset, kDriverSteps[3]});
-  write_script();
+  queues_.clear();
+  for (std::size_t i = 0; i < lanes(); ++i) queues_.push_back(lane(i).pending);
+  transport_->bring_up(wanted_features_ | ring_features_, queues_, script_);
+  run_script();
   count_activation(lifecycle_->running());
   settled();
 }
 
-void DeviceHarness::write_script() {
+void DeviceHarness::run_script() {
   std::vector<ModelError> expected;
   step(
       [&] {
         for (std::size_t i = 0; i < script_.size(); ++i) {
           const auto bytes = bytes_of(script_[i].value);
-          if (observer_ != nullptr)
-            observer_->writing_register(script_[i].offset, std::span(bytes).first(4));
-          const auto done = transport_->write(script_[i].offset, std::span(bytes).first(4));
-          compare_errors(kModelAgreement, "a register write", error_of(done), expected[i]);
+          const auto data = std::span(bytes).first(script_[i].width);
+          if (observer_ != nullptr) observer_->writing_register(script_[i].place.at, data);
+          const auto done = transport_->write(script_[i].place, data);
+          compare_errors(kModelAgreement, "a driver's write", error_of(done), expected[i]);
           if (!done) note(done.error());
         }
       },
       [&] {
-        for (const auto& write : script_) {
-          std::array<std::uint8_t, 4> bytes;
-          for (std::size_t i = 0; i < 4; ++i)
-            bytes[i] = static_cast<std::uint8_t>(write.value >> 8 * i);
-          expected.push_back(mmio_model_->write(write.offset, bytes));
+        for (const auto& each : script_) {
+          const auto bytes = bytes_of(each.value);
+          expected.push_back(
+              transport_->write_model(each.place, bytes_of_model(bytes).first(each.width)));
         }
       });
   notice_activations();
 }
 
-void DeviceHarness::write_register(std::uint64_t offset, std::uint64_t value, std::size_t width) {
+void DeviceHarness::write(DeviceTransport::Place place, std::uint64_t value, std::size_t width) {
   // On the heap and of the exact size: AddressSanitizer sees what is read past it.
   const auto all = bytes_of(value);
   const std::vector<std::byte> bytes(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(width));
-  if (observer_ != nullptr) observer_->writing_register(offset, bytes);
+  if (observer_ != nullptr) observer_->writing_register(place.at, bytes);
   ModelError expected;
   auto done = Result<void>();
-  step([&] { done = transport_->write(offset, bytes); },
-       [&] {
-         std::vector<std::uint8_t> copy;
-         for (const auto byte : bytes) copy.push_back(std::to_integer<std::uint8_t>(byte));
-         expected = mmio_model_->write(offset, copy);
-       });
-  compare_errors(kModelAgreement, "a register write", error_of(done), expected);
+  step([&] { done = transport_->write(place, bytes); },
+       [&] { expected = transport_->write_model(place, bytes_of_model(bytes)); });
+  compare_errors(kModelAgreement, "a write", error_of(done), expected);
   depth_.count(done ? accesses_ : refused_accesses_);
   if (!done) note(done.error());
   notice_activations();
 }
 
-void DeviceHarness::read_register(std::uint64_t offset, std::size_t width) {
+void DeviceHarness::read(DeviceTransport::Place place, std::size_t width) {
   std::vector<std::byte> bytes(width, std::byte{0xa5});
   std::vector<std::uint8_t> model(width, 0x5a);
   ModelError expected;
   auto done = Result<void>();
-  step([&] { done = transport_->read(offset, bytes); },
-       [&] { expected = mmio_model_->read(offset, model); });
-  compare_errors(kModelAgreement, "a register read", error_of(done), expected);
-  const auto same = [](std::byte a, std::uint8_t b) {
-    return std::to_integer<std::uint8_t>(a) == b;
-  };
-  if (!std::ranges::equal(bytes, model, same))
-    violated(kModelAgreement, "the register at " + hex(offset) + " does not read as the model's");
-  if (observer_ != nullptr) observer_->register_read(offset, bytes);
+  step([&] { done = transport_->read(place, bytes); },
+       [&] { expected = transport_->read_model(place, model); });
+  compare_errors(kModelAgreement, "a read", error_of(done), expected);
+  if (!std::ranges::equal(bytes_of_model(bytes), model))
+    violated(kModelAgreement, "a read at " + hex(place.at) + " gets other bytes than the model's");
+  if (observer_ != nullptr) observer_->register_read(place.at, bytes);
   depth_.count(done ? accesses_ : refused_accesses_);
   if (!done) note(done.error());
 }
@@ -196,23 +148,20 @@ void DeviceHarness::notice_activations() {
 }
 
 void DeviceHarness::access(const Record& record) {
-  const auto width = record.length == 0 ? 4 : 1 + (record.length - 1) % 8;
-  std::uint64_t offset = record.index;
-  if (record.next % 3 == 1) offset = kRegisters[record.index % kRegisters.size()];
-  if (record.next % 3 == 2) offset += kConfigOffset;
+  const auto named = transport_->named(record.next, record.index);
+  const auto width = record.length == 0 ? named.width : 1 + (record.length - 1) % 8;
   if (record.kind % 2 == 0)
-    write_register(offset, record.value, width);
+    write(named.place, record.value, width);
   else
-    read_register(offset, width);
+    read(named.place, width);
   work();
 }
 
 void DeviceHarness::kick(Lane& lane, std::uint32_t) {
   lane.fresh = false;
   count_kick();
-  std::size_t index = 0;
-  while (&this->lane(index) != &lane) ++index;
-  write_register(kQueueNotifyOffset, index);
+  const auto notification = transport_->notification(index_of(lane));
+  write(notification.place, notification.value, notification.width);
   work();
 }
 
@@ -241,7 +190,7 @@ void DeviceHarness::settled() {
   if (observer_ == nullptr) return;
   bool busy = false;
   for (std::size_t i = 0; i < lanes(); ++i) busy |= lane(i).queue->in_flight() != 0;
-  observer_->settled(*lifecycle_, *transport_, busy);
+  observer_->settled(*lifecycle_, transport_->interrupt_status(), busy);
 }
 
 void DeviceHarness::save(Lane& lane) {
@@ -250,15 +199,13 @@ void DeviceHarness::save(Lane& lane) {
   step([&] { state = lifecycle_->save(); },
        [&] {
          settle_model();
-         static_cast<void>(mmio_model_->see_notifications());
-         expected = mmio_model_->save();
+         expected = transport_->save_model();
          const auto life = lifecycle_model_->save();
          expected.insert(expected.end(), life.begin(), life.end());
        });
   if (!state) violated(kRoundTrip, "saving fails: " + state.error().message());
   count_save();
-  const auto registers = transport_->save();
-  saved().assign(registers.begin(), registers.end());
+  saved() = transport_->save();
   saved().insert(saved().end(), state->begin(), state->end());
   const auto bytes = std::as_bytes(std::span(expected));
   if (!std::ranges::equal(saved(), bytes))
@@ -273,22 +220,20 @@ void DeviceHarness::save(Lane& lane) {
 void DeviceHarness::restore(Lane&) {
   // A copy of exactly its size: AddressSanitizer sees what is read past it.
   const auto exact = saved();
-  const auto registers = std::span(exact).first(std::min(exact.size(), kTransportBytes));
-  const auto life = std::span(exact).subspan(registers.size());
+  const auto outside = std::span(exact).first(std::min(exact.size(), transport_->state_bytes()));
+  const auto life = std::span(exact).subspan(outside.size());
   ModelError refusal;
   auto done = Result<void>();
   step(
       [&] {
         done = lifecycle_->restore(life);
-        if (done) done = transport_->restore(registers);
+        if (done) done = transport_->restore(outside);
         compare_errors(kRoundTrip, "restoring", error_of(done), refusal);
         if (!done) lifecycle_->reset();
-        // The line is set by what was restored, not by a notification.
-        assertions_ = lifecycle_model_->used_notifications + lifecycle_model_->config_notifications;
       },
       [&] {
         refusal = lifecycle_model_->restore(bytes_of_model(life));
-        if (refusal.none()) refusal = mmio_model_->restore(bytes_of_model(registers));
+        if (refusal.none()) refusal = transport_->restore_model(bytes_of_model(outside));
         if (!refusal.none()) lifecycle_model_->reset();
       });
   restored_ = done.has_value();
@@ -311,7 +256,6 @@ void DeviceHarness::host_ready() {
     step([&] { done = lifecycle_->host_ready(); },
          [&] {
            if (lifecycle_model_->running()) model = serve_host_model();
-           note_notification(model);
            end_model_turn();
          });
     judge_turn(done, model);
@@ -339,7 +283,6 @@ DeviceHarness::Turn DeviceHarness::work_model() {
     auto& queue = lifecycle_model_->queues[i];
     if (!std::exchange(queue.kicked, false)) continue;
     const auto turn = serve_model(lane(i), lane(i).model.setup().size + 1U);
-    note_notification(turn);
     queue.kicked = turn.more;
     all.more |= turn.more;
     if (end_model_turn()) return {};
@@ -347,9 +290,14 @@ DeviceHarness::Turn DeviceHarness::work_model() {
   return all;
 }
 
-void DeviceHarness::note_notification(const Turn& turn) {
-  if (!turn.notify) return;
-  ++lifecycle_model_->used_notifications;
+std::uint16_t DeviceHarness::index_of(const Lane& lane) {
+  std::uint16_t index = 0;
+  while (&this->lane(index) != &lane) ++index;
+  return index;
+}
+
+void DeviceHarness::model_notifies(Lane& lane) {
+  lifecycle_model_->notify_used(index_of(lane));
   count_notification();
 }
 
@@ -375,30 +323,17 @@ void DeviceHarness::backend(const Record& record) {
 
 void DeviceHarness::refused(std::uint16_t, const Error& why) { refusals_.push_back(why); }
 
-void DeviceHarness::set(bool asserted) {
-  line_ = asserted;
-  assertions_ += asserted;
-  if (asserted) depth_.count(interrupts_);
-}
-
 void DeviceHarness::compare_outside_memory() {
-  auto& model = *lifecycle_model_;
-  mmio_model_->see_notifications();
-  const auto same = [](std::string_view what, std::uint64_t device, std::uint64_t expected) {
-    if (device != expected)
-      violated(kModelAgreement,
-               std::string(what) + " is " + hex(device) + ", the model's " + hex(expected));
-  };
-  same("the status", lifecycle_->status(), model.status);
-  same("the driver's features", lifecycle_->driver_features(), model.accepted);
-  same("running()", lifecycle_->running(), model.running());
-  same("the configuration's generation", lifecycle_->config_generation(), model.generation);
-  same("InterruptStatus", transport_->interrupt_status(), mmio_model_->interrupt_status());
-  same("the interrupt line", line_, mmio_model_->interrupt_status() != 0);
-  same("the number of interrupts", assertions_,
-       model.used_notifications + model.config_notifications);
+  const auto& model = *lifecycle_model_;
+  compare_numbers("the status", lifecycle_->status(), model.status);
+  compare_numbers("the driver's features", lifecycle_->driver_features(), model.accepted);
+  compare_numbers("running()", lifecycle_->running(), model.running());
+  compare_numbers("the configuration's generation", lifecycle_->config_generation(),
+                  model.generation);
   for (std::uint32_t i = 0; i < lanes(); ++i)
-    same("a queue's QueueReady", lifecycle_->queue_config(i)->ready(), model.queues[i].ready);
+    compare_numbers("whether a queue is enabled", lifecycle_->queue_config(i)->ready(),
+                    model.queues[i].ready);
+  for (auto left = transport_->compare(); left != 0; --left) depth_.count(interrupts_);
   compare_refusals();
   compare_devices();
 }

@@ -1,16 +1,17 @@
 // A whole device under test: from reset over negotiation to I/O, through a transport's registers.
 //
-// The device lives in a Lifecycle behind an MmioTransport; beside it live models of all three, and
-// everything that the guest or the host does happens to both. A program begins with a device that a
-// driver has brought up: all features, all queues of 16 entries. What opcodes mean here, besides
-// what docs/scenarios.md says of all:
+// The device lives in a Lifecycle behind a transport (device_transport.h); beside it live models of
+// all three, and everything that the guest or the host does happens to both. A program begins with
+// a device that a driver has brought up: all features, all queues of 16 entries. What opcodes mean
+// here, besides what docs/scenarios.md says of all:
 //   queue, activate  the driver starts over: resets the device, negotiates the ring features that
-//                    the record's flags name, and sets all queues up, this one as the record says
-//   kick             a write of QueueNotify; then the device works until it has nothing left to do
-//   access           a register access: kind modulo 2: write, read; next modulo 3: the offset
-//                    `index`, the register number `index` of those that there are, the byte `index`
-//                    of the configuration space; length: its width, from 1 to 8 bytes (0: 4);
-//                    value: what is written. Afterwards the device works.
+//                    the record's flags name, and sets all queues up, this one as the record says;
+//                    with the flag `pci` on virtio over PCI, without it over MMIO
+//   kick             an available buffer notification; then the device works until it has nothing
+//                    left to do
+//   access           an access to the device: kind modulo 2: write, read; next and index: where,
+//                    see device_transport.h; length: its width, from 1 to 8 bytes (0: what the
+//                    place has, or 4); value: what is written. Afterwards the device works.
 //   backend          kind 0: the driver turns the device features of `value` over, from the next
 //                    start on; other kinds, modulo what the device has: see its harness
 //   save, restore, patch  of the whole device and its transport
@@ -26,14 +27,13 @@
 #include <vector>
 
 #include "guestproof/testing/harness/device_observer.h"
+#include "guestproof/testing/harness/device_transport.h"
 #include "guestproof/testing/harness/harness.h"
-#include "guestproof/testing/model/mmio_model.h"
 #include "guestproof/virtio/device/lifecycle.h"
-#include "guestproof/virtio/transport/mmio/transport.h"
 
 namespace guestproof::testing {
 
-class DeviceHarness : public Harness, private virtio::Host, private virtio::InterruptLine {
+class DeviceHarness : public Harness, private virtio::Host {
  public:
   /// From now on; it outlives this, or is taken away again with nullptr.
   void watch(DeviceObserver* observer) { observer_ = observer; }
@@ -54,6 +54,8 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   /// The device's back end does something; `kind` counts from 0.
   virtual void host_event(std::uint8_t kind, const Record& record) = 0;
   [[nodiscard]] virtual std::uint8_t host_event_kinds() const = 0;
+  /// True: all is on PCI, whatever a record's flags say.
+  [[nodiscard]] virtual bool starts_on_pci() const { return false; }
   /// What the model does in host_ready(); as serve_model().
   [[nodiscard]] virtual Turn serve_host_model() { return {}; }
   /// The model is going to be saved: it ends what it does, or puts back the chains that it keeps.
@@ -65,16 +67,11 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
 
   [[nodiscard]] virtio::Lifecycle& lifecycle() { return *lifecycle_; }
   [[nodiscard]] LifecycleModel& lifecycle_model() { return *lifecycle_model_; }
+  [[nodiscard]] std::uint16_t index_of(const Lane& lane);
   /// host_ready() on both sides, until nothing is left to do.
   void host_ready();
   /// The model refused a request, or failed to do it: to be told for each, in order.
   void expect_refusal(const ModelError& why) { expected_refusals_.push_back(why); }
-  /// The model's device notifies the driver if the turn says so; for turns that serve_model() and
-  /// serve_host_model() do not end with.
-  void note_notification(const Turn& turn);
-  /// A register access on both sides.
-  void write_register(std::uint64_t offset, std::uint64_t value, std::size_t width = 4);
-  void read_register(std::uint64_t offset, std::size_t width = 4);
 
  private:
   // Harness
@@ -90,14 +87,18 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   void access(const Record& record) final;
   void compare_outside_memory() final;
   [[nodiscard]] Turn serve(Lane&, std::uint32_t) final { return {}; }
+  void model_notifies(Lane& lane) final;
 
-  // virtio::Host and virtio::InterruptLine
+  // virtio::Host
   void wake() override { woken_ = true; }
   void refused(std::uint16_t queue, const Error& why) override;
-  void set(bool asserted) override;
 
+  void connect_transport(bool pci);
   void bring_up();
-  void write_script();
+  void run_script();
+  // An access on both sides.
+  void write(DeviceTransport::Place place, std::uint64_t value, std::size_t width);
+  void read(DeviceTransport::Place place, std::size_t width);
   /// The device's thread: serves what was kicked.
   void work();
   [[nodiscard]] Turn work_model();
@@ -112,26 +113,22 @@ class DeviceHarness : public Harness, private virtio::Host, private virtio::Inte
   [[nodiscard]] DeviceModel& model_device() { return lifecycle_model_->device(); }
 
   std::optional<virtio::DeviceLifecycle<WatchedMemory>> lifecycle_;
-  std::optional<virtio::MmioTransport> transport_;
   std::optional<LifecycleModel> lifecycle_model_;
-  std::optional<MmioModel> mmio_model_;
+  std::unique_ptr<DeviceTransport> transport_;
+  bool pci_ = false;
 
   DeviceObserver* observer_ = nullptr;
   std::uint64_t wanted_features_ = 0;  // of the device's type
   std::uint64_t ring_features_ = 0;
-  struct RegisterWrite {
-    std::uint32_t offset;
-    std::uint32_t value;
-  };
-  std::vector<RegisterWrite> script_;  // of a driver that brings the device up
+  // Of a driver that brings the device up.
+  DeviceTransport::Script script_;
+  std::vector<ModelQueueSetup> queues_;
   bool woken_ = false;
   bool restored_ = false;  // by the last restore
-  bool line_ = false;
-  std::uint64_t assertions_ = 0;
   std::vector<ModelError> expected_refusals_;
   std::vector<Error> refusals_;
 
-  Depth::Index accesses_ = 0, refused_accesses_ = 0, interrupts_ = 0, broken_ = 0;
+  Depth::Index accesses_ = 0, refused_accesses_ = 0, on_pci_ = 0, interrupts_ = 0, broken_ = 0;
 };
 
 }  // namespace guestproof::testing

@@ -10,7 +10,7 @@
 
 #include "guestproof/base/error.h"
 #include "guestproof/testing/scenario/record.h"
-#include "guestproof/virtio/transport/mmio/transport.h"
+#include "guestproof/virtio/device/lifecycle.h"
 
 namespace guestproof::testing {
 
@@ -21,12 +21,13 @@ class DeviceObserver {
   DeviceObserver& operator=(const DeviceObserver&) = delete;
   virtual ~DeviceObserver() = default;
 
-  /// Before the device sees it; what the guest wrote before is in memory.
+  /// Before the device sees it; what the guest wrote before is in memory. On PCI `offset` is an
+  /// address.
   virtual void writing_register(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   /// These are the bytes that the driver got.
   virtual void register_read(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   /// The device has done what there was to do, or (`busy`) waits for its back end.
-  virtual void settled(const virtio::Lifecycle& device, const virtio::MmioTransport& transport,
+  virtual void settled(const virtio::Lifecycle& device, std::uint32_t interrupt_status,
                        bool busy) = 0;
   /// A `backend` record that is not about the driver's features, before it has an effect.
   virtual void host_event(std::uint8_t kind, const Record& record) = 0;

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "guestproof/testing/harness/balloon_harness.h"
-#include "guestproof/testing/harness/mmio_harness.h"
+#include "guestproof/testing/harness/echo_harness.h"
 #include "guestproof/testing/harness/rng_harness.h"
 
 namespace guestproof::testing {

@@ -20,7 +20,9 @@ QueueFeatures features_of(const ModelQueueSetup& setup) {
           .in_order = setup.in_order};
 }
 
-void set_features(ModelQueueSetup& setup, std::uint16_t flags) {
+void set_features(Lane& lane, std::uint16_t flags) {
+  lane.flags = flags;
+  auto& setup = lane.pending;
   setup.event_index = (flags & kQueueEventIndex) != 0;
   setup.indirect = (flags & kQueueIndirect) != 0;
   setup.packed = (flags & kQueuePacked) != 0;
@@ -175,7 +177,7 @@ void Harness::execute(const Record& record) {
     case Opcode::kActivate:
       if (record.index != 0) target.pending.size = record.index;
       if ((record.flags & kQueueNoEntries) != 0) target.pending.size = 0;
-      set_features(target.pending, record.flags);
+      set_features(target, record.flags);
       activate(target);
       break;
     case Opcode::kReset:
@@ -435,7 +437,7 @@ void Harness::lay_out(Lane& lane, std::uint16_t size, std::uint16_t flags) {
   pending.desc = kLanes.at(position);
   pending.avail = pending.desc + kAvailableRingPlace;
   pending.used = pending.desc + kUsedRingPlace;
-  set_features(pending, flags);
+  set_features(lane, flags);
   world_.fill(GuestAddress(pending.desc), 16ULL * size, std::byte{0});
   world_.fill(GuestAddress(pending.avail), pending.avail_bytes(), std::byte{0});
   world_.fill(GuestAddress(pending.used), pending.used_bytes(), std::byte{0});

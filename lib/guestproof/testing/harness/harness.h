@@ -46,6 +46,7 @@ struct Lane {
   std::uint16_t next_free = 0;    // descriptor; in a packed ring Buffer ID
   std::uint32_t activations = 0;  // chains taken before the last one are stale
   bool fresh = false;             // something was made available since the last kick
+  std::uint16_t flags = 0;        // kQueue…, of the last time it was set up
 };
 
 /// A request as a driver thinks of it: readable bytes, then room for an answer.
@@ -103,6 +104,8 @@ class Harness : public Runner {
   virtual void restore(Lane& lane);
   virtual void remap(Lane& lane);
 
+  /// The model sends a used buffer notification.
+  virtual void model_notifies(Lane&) {}
   virtual void backend(const Record&) {}
   virtual void take(Lane&, const Record&) {}
   virtual void complete(const Record&) {}
@@ -131,21 +134,27 @@ class Harness : public Runner {
   [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Ready&& ready, Serve&& serve) {
     lane.model.disable_kicks();
     for (std::uint32_t look = 0; look < looks; ++look) {
-      if (!ready()) return {.notify = lane.model.needs_notification()};
+      if (!ready()) return end_turn(lane);
       if (const auto chain = model_take(lane)) {
         const std::optional<std::uint32_t> used = serve(*chain);
         if (used) lane.model.give_back(*chain, *used);
         continue;
       }
       if (!lane.model.active() || !lane.model.broken().none()) return {};
-      if (!lane.model.enable_kicks()) return {.notify = lane.model.needs_notification()};
+      if (!lane.model.enable_kicks()) return end_turn(lane);
       lane.model.disable_kicks();
     }
-    return {.notify = lane.model.needs_notification(), .more = true};
+    return end_turn(lane, true);
   }
   template <class Serve>
   [[nodiscard]] Turn model_turn(Lane& lane, std::uint32_t looks, Serve&& serve) {
     return model_turn(lane, looks, [] { return true; }, serve);
+  }
+  /// The end of a model's turn: a used buffer notification, when the driver wants one.
+  [[nodiscard]] Turn end_turn(Lane& lane, bool more = false) {
+    const bool notify = lane.model.needs_notification();
+    if (notify) model_notifies(lane);
+    return {.notify = notify, .more = more};
   }
   /// Where the lane's queue will be at the next activate: in memory of its own, which is cleared.
   void lay_out(Lane& lane, std::uint16_t size, std::uint16_t flags);

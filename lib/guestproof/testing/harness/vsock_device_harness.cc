@@ -141,14 +141,6 @@ void VsockDeviceHarness::request_tx(Lane& lane, const Record& record) {
   publish_request(lane, shape);
 }
 
-bool VsockDeviceHarness::noted(const Turn& turn) {
-  if (turn.notify) {
-    ++lifecycle_model().used_notifications;
-    count_notification();
-  }
-  return turn.more;
-}
-
 VsockDeviceHarness::Turn VsockDeviceHarness::serve_model(Lane& lane, std::uint32_t) {
   if (&lane == &this->lane(2)) return tell_event();
   return exchange(&lane == &this->lane(1));
@@ -162,9 +154,9 @@ VsockDeviceHarness::Turn VsockDeviceHarness::serve_host_model() {
 
 VsockDeviceHarness::Turn VsockDeviceHarness::exchange(bool transmit_too) {
   bool more = false;
-  if (transmit_too || model_.waiting) more = noted(transmit());
+  if (transmit_too || model_.waiting) more = transmit().more;
   if (!lane(1).model.broken().none()) return {};
-  more |= noted(receive());
+  more |= receive().more;
   if (!lane(0).model.broken().none()) return {};
   return {.notify = false, .more = more || (model_.waiting && model_.can_transmit())};
 }

@@ -74,8 +74,6 @@ class VsockDeviceHarness final : public DeviceHarness {
   [[nodiscard]] Turn transmit();
   [[nodiscard]] Turn receive();
   [[nodiscard]] Turn tell_event();
-  /// Counts what a turn notifies of; whether there is more to do.
-  bool noted(const Turn& turn);
   void script_socket(std::uint8_t kind, std::size_t socket, std::uint64_t amount);
 
   VsockDeviceHost host_;

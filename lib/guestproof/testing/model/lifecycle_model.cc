@@ -125,14 +125,18 @@ void LifecycleModel::reset() {
 
 bool LifecycleModel::running() const { return started && (status & (kNeedsReset | kFailed)) == 0; }
 
+void LifecycleModel::notify_used(std::size_t queue) {
+  if (interrupts_ != nullptr) interrupts_->used_buffers(queue);
+}
+
 void LifecycleModel::needs_reset() {
   status |= kNeedsReset;
-  ++config_notifications;
+  if (interrupts_ != nullptr) interrupts_->configuration_changed();
 }
 
 void LifecycleModel::config_changed() {
   ++generation;
-  if (running()) ++config_notifications;
+  if (running() && interrupts_ != nullptr) interrupts_->configuration_changed();
 }
 
 ModelError LifecycleModel::may_configure(std::uint64_t index) const {

@@ -49,6 +49,16 @@ class DeviceModel {
   }
 };
 
+/// How the life cycle notifies: the model of a transport.
+class ModelInterrupts {
+ public:
+  virtual void used_buffers(std::size_t queue) = 0;
+  virtual void configuration_changed() = 0;
+
+ protected:
+  ~ModelInterrupts() = default;
+};
+
 class LifecycleModel {
  public:
   /// `rings`: one per queue of the device. All outlive this.
@@ -85,6 +95,10 @@ class LifecycleModel {
   [[nodiscard]] std::uint64_t features() const { return (status & 8) != 0 ? accepted : 0; }
   [[nodiscard]] bool running() const;
   void reset();
+  /// nullptr: nobody hears of notifications.
+  void connect(ModelInterrupts* interrupts) { interrupts_ = interrupts; }
+  /// A used buffer notification.
+  void notify_used(std::size_t queue);
   /// A queue broke, or could not be started.
   void needs_reset();
   void config_changed();
@@ -97,9 +111,6 @@ class LifecycleModel {
   bool started = false;
   std::uint32_t generation = 0;
   std::vector<Queue> queues;
-  // Notifications, counted.
-  std::uint64_t used_notifications = 0;
-  std::uint64_t config_notifications = 0;
 
  private:
   [[nodiscard]] bool has(unsigned feature) const { return (accepted >> feature & 1) != 0; }
@@ -116,6 +127,7 @@ class LifecycleModel {
   DeviceModel& device_;
   const WatchedMemory& memory_;
   std::vector<QueueModel*> rings_;
+  ModelInterrupts* interrupts_ = nullptr;
 };
 
 }  // namespace guestproof::testing

@@ -5,14 +5,9 @@
 
 namespace guestproof::testing {
 
-bool MmioModel::see_notifications() {
-  const bool used = lifecycle_.used_notifications != seen_used_;
-  const bool config = lifecycle_.config_notifications != seen_config_;
-  seen_used_ = lifecycle_.used_notifications;
-  seen_config_ = lifecycle_.config_notifications;
-  if (used) interrupt_status_ |= 1;
-  if (config) interrupt_status_ |= 2;
-  return used || config;
+void MmioModel::notify(std::uint32_t cause) {
+  interrupt_status_ |= cause;
+  ++notifications_;
 }
 
 ModelError MmioModel::read(std::uint64_t offset, std::span<std::uint8_t> out) {

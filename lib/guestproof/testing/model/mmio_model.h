@@ -13,9 +13,14 @@
 
 namespace guestproof::testing {
 
-class MmioModel {
+class MmioModel final : private ModelInterrupts {
  public:
-  explicit MmioModel(LifecycleModel& lifecycle) : lifecycle_(lifecycle) {}
+  explicit MmioModel(LifecycleModel& lifecycle) : lifecycle_(lifecycle) {
+    lifecycle_.connect(this);
+  }
+  MmioModel(const MmioModel&) = delete;
+  MmioModel& operator=(const MmioModel&) = delete;
+  ~MmioModel() { lifecycle_.connect(nullptr); }
 
   [[nodiscard]] ModelError read(std::uint64_t offset, std::span<std::uint8_t> out);
   [[nodiscard]] ModelError write(std::uint64_t offset, std::span<const std::uint8_t> in);
@@ -24,10 +29,9 @@ class MmioModel {
   [[nodiscard]] std::vector<std::uint8_t> save() const;
   [[nodiscard]] ModelError restore(std::span<const std::uint8_t> bytes);
 
-  /// Takes up what the life cycle has notified since. True when there was something.
-  bool see_notifications();
-
   [[nodiscard]] std::uint32_t interrupt_status() const { return interrupt_status_; }
+  /// How often the line was asserted by a notification.
+  [[nodiscard]] std::uint64_t notifications() const { return notifications_; }
 
   // The registers that are the transport's own.
   std::uint32_t device_features_sel = 0;
@@ -36,12 +40,14 @@ class MmioModel {
   std::uint32_t shm_sel = 0;
 
  private:
+  void used_buffers(std::size_t) override { notify(1); }
+  void configuration_changed() override { notify(2); }
+  void notify(std::uint32_t cause);
   [[nodiscard]] ModelError write_register(std::uint64_t offset, std::uint32_t value);
 
   LifecycleModel& lifecycle_;
   std::uint32_t interrupt_status_ = 0;
-  std::uint64_t seen_used_ = 0;
-  std::uint64_t seen_config_ = 0;
+  std::uint64_t notifications_ = 0;
 };
 
 }  // namespace guestproof::testing

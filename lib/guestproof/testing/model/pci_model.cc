@@ -49,7 +49,10 @@ PciModel::Function PciModel::built(const ModelFunctionSpec& spec) {
   function.writable = function.clearable = function.own = config;
   put(config, 0, 2, spec.vendor_id);
   put(config, 2, 2, spec.device_id);
+  config[8] = spec.revision;
   put(config, 9, 3, spec.class_code);
+  put(config, 44, 2, spec.subsystem_vendor_id);
+  put(config, 46, 2, spec.subsystem_id);
   config[14] = spec.multi_function ? 0x80 : 0;
   config[61] = spec.pin;
   put(function.writable, 4, 2, 0x547);
@@ -128,6 +131,8 @@ PciModel::Answer PciModel::read_ecam(std::uint64_t offset, std::size_t width) {
   if (answer.error.name == "pci.offset") answer.bytes.assign(width, 0);
   if (!answer.error.none()) return answer;
   const bool window = function->window_at != 0 && at / 4 * 4 == function->window_at;
+  if (window && function->spec.owner != nullptr)
+    return function->spec.owner->read_window(at % 4, width);
   for (std::size_t i = 0; i < width; ++i)
     answer.bytes[i] = window ? model_owner_byte(6, at % 4 + i) : function->config[at + i];
   if (window) events_.push_back({EventKind::kWindowRead, function->routing_id, 0, at % 4, width});
@@ -140,6 +145,7 @@ ModelError PciModel::write_ecam(std::uint64_t offset, const Bytes& bytes) {
   const auto at = offset & 0xfff;
   if (const auto error = config_refusal(at, bytes.size()); !error.none()) return error;
   if (function->window_at != 0 && at / 4 * 4 == function->window_at) {
+    if (function->spec.owner != nullptr) return function->spec.owner->write_window(at % 4, bytes);
     events_.push_back({EventKind::kWindowWritten, function->routing_id, 0, at % 4,
                        number_at(bytes, 0, bytes.size())});
     return {};
@@ -311,15 +317,19 @@ PciModel::Answer PciModel::read(bool ports, std::uint64_t address, std::size_t w
   Answer answer{Bytes(width, 0xff), bar_refusal(ports, address, width)};
   if (!answer.error.none()) return answer;
   const auto place = *find(ports, address);
-  auto& function = functions_[place.function];
-  const auto offset = address - place.base;
-  const auto part = msix_part(function, place.bar.index, offset, width);
-  answer.error = part.error;
+  return read_bar(place.function, place.bar.index, address - place.base, width);
+}
+
+PciModel::Answer PciModel::read_bar(std::size_t index, unsigned bar, std::uint64_t offset,
+                                    std::size_t width) {
+  auto& function = functions_[index];
+  const auto part = msix_part(function, bar, offset, width);
+  Answer answer{Bytes(width, 0xff), part.error};
   if (!part.error.none()) return answer;
   if (part.structure) return function.msix->read(*part.structure, part.offset, width);
-  for (std::size_t i = 0; i < width; ++i)
-    answer.bytes[i] = model_owner_byte(place.bar.index, offset + i);
-  events_.push_back({EventKind::kBarRead, function.routing_id, place.bar.index, offset, width});
+  if (function.spec.owner != nullptr) return function.spec.owner->read_bar(bar, offset, width);
+  for (std::size_t i = 0; i < width; ++i) answer.bytes[i] = model_owner_byte(bar, offset + i);
+  events_.push_back({EventKind::kBarRead, function.routing_id, bar, offset, width});
   if (offset == 0) function.config[6] &= 0xf7;  // the owner takes its interrupt back
   observe_lines();
   return answer;
@@ -328,18 +338,28 @@ PciModel::Answer PciModel::read(bool ports, std::uint64_t address, std::size_t w
 ModelError PciModel::write(bool ports, std::uint64_t address, const Bytes& bytes) {
   if (const auto error = bar_refusal(ports, address, bytes.size()); !error.none()) return error;
   const auto place = *find(ports, address);
-  auto& function = functions_[place.function];
-  const auto offset = address - place.base;
-  const auto part = msix_part(function, place.bar.index, offset, bytes.size());
+  return write_bar(place.function, place.bar.index, address - place.base, bytes);
+}
+
+ModelError PciModel::write_bar(std::size_t index, unsigned bar, std::uint64_t offset,
+                               const Bytes& bytes) {
+  auto& function = functions_[index];
+  const auto part = msix_part(function, bar, offset, bytes.size());
   if (!part.error.none()) return part.error;
   if (part.structure) {
     const auto error = function.msix->write(*part.structure, part.offset, bytes);
     observe_msix(function);
     return error;
   }
-  events_.push_back({EventKind::kBarWritten, function.routing_id, place.bar.index, offset,
+  if (function.spec.owner != nullptr) return function.spec.owner->write_bar(bar, offset, bytes);
+  events_.push_back({EventKind::kBarWritten, function.routing_id, bar, offset,
                      number_at(bytes, 0, bytes.size())});
   return {};
+}
+
+bool PciModel::msix_enabled(std::size_t function) const {
+  const auto& msix = functions_[function].msix;
+  return msix && (msix->flags() & 1) != 0;
 }
 
 ModelError PciModel::raise(std::size_t function, std::size_t vector) {

@@ -39,17 +39,35 @@ struct ModelCapability {
   bool window = false;
 };
 
+/// What is behind a function's BARs and in its window.
+class ModelPciOwner {
+ public:
+  [[nodiscard]] virtual MsixModel::Answer read_bar(unsigned bar, std::uint64_t offset,
+                                                   std::size_t width) = 0;
+  [[nodiscard]] virtual ModelError write_bar(unsigned bar, std::uint64_t offset,
+                                             const MsixModel::Bytes& bytes) = 0;
+  [[nodiscard]] virtual MsixModel::Answer read_window(unsigned at, std::size_t width) = 0;
+  [[nodiscard]] virtual ModelError write_window(unsigned at, const MsixModel::Bytes& bytes) = 0;
+
+ protected:
+  ~ModelPciOwner() = default;
+};
+
 struct ModelFunctionSpec {
   std::uint8_t device = 0;
   std::uint8_t function = 0;
   std::uint16_t vendor_id = 0;
   std::uint16_t device_id = 0;
   std::uint32_t class_code = 0;
+  std::uint8_t revision = 0;
+  std::uint16_t subsystem_vendor_id = 0;
+  std::uint16_t subsystem_id = 0;
   bool multi_function = false;
   std::uint8_t pin = 0;  // 0: none
   std::vector<ModelBar> bars;
   ModelMsixPlace msix;
   std::vector<ModelCapability> capabilities;
+  ModelPciOwner* owner = nullptr;  // null: model_owner_byte()
 };
 
 struct ModelWindow {
@@ -83,7 +101,8 @@ struct ModelPciEvent {
   friend bool operator==(const ModelPciEvent&, const ModelPciEvent&) = default;
 };
 
-/// What an owner answers to a read at an offset of a BAR (of its window: BAR 6).
+/// What an owner that only notes accesses answers to a read at an offset of a BAR (of its window:
+/// BAR 6).
 [[nodiscard]] std::uint8_t model_owner_byte(unsigned bar, std::uint64_t offset);
 
 class PciModel {
@@ -102,6 +121,12 @@ class PciModel {
 
   // Functions by their place in the specification.
 
+  /// Inside a BAR, wherever that is.
+  [[nodiscard]] Answer read_bar(std::size_t function, unsigned bar, std::uint64_t offset,
+                                std::size_t width);
+  [[nodiscard]] ModelError write_bar(std::size_t function, unsigned bar, std::uint64_t offset,
+                                     const Bytes& bytes);
+  [[nodiscard]] bool msix_enabled(std::size_t function) const;
   [[nodiscard]] ModelError raise(std::size_t function, std::size_t vector);
   [[nodiscard]] ModelError withdraw(std::size_t function, std::size_t vector);
   void set_interrupt(std::size_t function, bool pending);

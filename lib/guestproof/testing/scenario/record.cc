@@ -11,8 +11,8 @@ using enum Field::Kind;
 constexpr std::array<std::string_view, 3> kDescFlagNames{"next", "write", "indirect"};
 constexpr std::array<std::string_view, 5> kRequestFlagNames{"indirect", "join_header",
                                                             "join_status", "raw", "kick"};
-constexpr std::array<std::string_view, 5> kQueueFlagNames{"event_index", "indirect", "no_entries",
-                                                          "packed", "in_order"};
+constexpr std::array<std::string_view, 6> kQueueFlagNames{"event_index", "indirect", "no_entries",
+                                                          "packed",      "in_order", "pci"};
 constexpr std::array<std::string_view, 1> kAvailFlagNames{"no_interrupt"};
 constexpr std::array<std::string_view, 3> kAreaNames{"desc", "avail", "used"};
 constexpr std::array<std::string_view, kSpaces> kSpaceNames{

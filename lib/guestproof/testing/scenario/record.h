@@ -101,6 +101,7 @@ inline constexpr std::uint16_t kQueueIndirect = 2;
 inline constexpr std::uint16_t kQueueNoEntries = 4;  // activate: with size 0
 inline constexpr std::uint16_t kQueuePacked = 8;
 inline constexpr std::uint16_t kQueueInOrder = 16;
+inline constexpr std::uint16_t kQueuePci = 32;  // of a whole device: on virtio over PCI
 
 struct Record {
   std::uint8_t opcode = 0;  // 0

@@ -533,11 +533,18 @@ TEST_F(PciTransportTest, WhatIsInNoStructureIsRefused) {
     EXPECT_TRUE(read(offset, 1).error);
     EXPECT_FALSE(write(offset, 1, 1));
   }
-  // Behind the vectors and their bits there is nothing in the other BAR.
-  const auto behind =
-      pci::answer(4, [&](auto data) { return bus.read(false, kTable + 0x100, data); });
-  EXPECT_EQ(behind, (Answer{0, Error(DeviceError::kRegister, 0x100)}));
-  EXPECT_FALSE(bus.write(false, kTable + 0x100, pci::bytes_of(1, 4)));
+}
+
+TEST_F(PciTransportTest, BehindTheVectorsAndTheirBitsTheOtherBarHasNothing) {
+  run_by_registers(kVersion1 | feature_bit(VIRTIO_F_RING_RESET));
+  for (const std::uint64_t offset : {std::uint64_t{kQueueReset}, std::uint64_t{0x100}}) {
+    const auto behind =
+        pci::answer(2, [&](auto data) { return bus.read(false, kTable + offset, data); });
+    EXPECT_EQ(behind, (Answer{0, Error(DeviceError::kRegister, offset)}));
+    EXPECT_EQ(bus.write(false, kTable + offset, pci::bytes_of(1, 2)).error(),
+              Error(DeviceError::kRegister, offset));
+  }
+  EXPECT_TRUE(lifecycle.queue(1).active());
 }
 
 TEST_F(PciTransportTest, RegistersAreSavedAndRestored) {

@@ -196,9 +196,10 @@ void PciTransport::set_isr(std::uint8_t causes) {
   if (!accessed_) pin_.set(causes != 0);
 }
 
-Result<void> PciTransport::read_bar(unsigned, std::uint64_t offset, std::span<std::byte> data) {
+Result<void> PciTransport::read_bar(unsigned bar, std::uint64_t offset, std::span<std::byte> data) {
   const Accessing now(accessed_);
   std::ranges::fill(data, std::byte{0});
+  if (bar != kStructureBar) return fail(DeviceError::kRegister, offset);
   const auto in_page = offset % kPageBytes;
   switch (offset - in_page) {
     case kCommonAt: {
@@ -220,9 +221,10 @@ Result<void> PciTransport::read_bar(unsigned, std::uint64_t offset, std::span<st
   }
 }
 
-Result<void> PciTransport::write_bar(unsigned, std::uint64_t offset,
+Result<void> PciTransport::write_bar(unsigned bar, std::uint64_t offset,
                                      std::span<const std::byte> data) {
   const Accessing now(accessed_);
+  if (bar != kStructureBar) return fail(DeviceError::kRegister, offset);
   const auto in_page = offset % kPageBytes;
   switch (offset - in_page) {
     case kCommonAt:

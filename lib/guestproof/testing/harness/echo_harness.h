@@ -1,5 +1,5 @@
-// Virtio over MMIO and the life of a device, with an echo device of two queues behind it. Target:
-// mmio.
+// Transports and the life of a device, with an echo device of two queues behind them. Targets:
+// mmio, and pci, where all is on PCI.
 //
 // A `request` record: `value` is eight readable bytes, `length` (modulo 2048) readable bytes
 // follow, and there is room for `extra` (modulo 2048; 0: 16) bytes of answer. A `backend` record,
@@ -14,12 +14,10 @@
 
 namespace guestproof::testing {
 
-class MmioHarness final : public DeviceHarness {
- public:
-  MmioHarness();
-  ~MmioHarness() override { disconnect(); }
-
-  [[nodiscard]] std::string_view name() const override { return "mmio"; }
+class EchoHarness : public DeviceHarness {
+ protected:
+  EchoHarness();
+  ~EchoHarness() override { disconnect(); }
 
  private:
   void request(Lane& lane, const Record& record) override;
@@ -30,6 +28,21 @@ class MmioHarness final : public DeviceHarness {
   EchoVirtio<WatchedMemory> device_;
   EchoModel model_;
   Depth::Index requests_;
+};
+
+class MmioHarness final : public EchoHarness {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "mmio"; }
+};
+
+class PciHarness final : public EchoHarness {
+ public:
+  PciHarness();
+
+  [[nodiscard]] std::string_view name() const override { return "pci"; }
+
+ private:
+  [[nodiscard]] bool starts_on_pci() const override { return true; }
 };
 
 }  // namespace guestproof::testing

@@ -1,8 +1,10 @@
-#include "guestproof/testing/harness/mmio_harness.h"
+#include "guestproof/testing/harness/echo_harness.h"
+
+#include "guestproof/pci/error.h"
 
 namespace guestproof::testing {
 
-MmioHarness::MmioHarness() : DeviceHarness(2) {
+EchoHarness::EchoHarness() : DeviceHarness(2) {
   connect(device_, model_);
   requests_ = depth_.add("request:echo");
   // The echo device's fields take every value.
@@ -15,7 +17,18 @@ MmioHarness::MmioHarness() : DeviceHarness(2) {
                                                virtio::QueueConfigError::kLayout});
 }
 
-void MmioHarness::request(Lane& lane, const Record& record) {
+PciHarness::PciHarness() {
+  // Configuration ports are the target pci_config's, and so is what a bus refuses to restore.
+  depth_.add_errors<pci::PciError>({pci::PciError::kPort, pci::PciError::kAddressDisabled,
+                                    pci::PciError::kNoBar, pci::PciError::kDecodeOff,
+                                    pci::PciError::kNoMsix});
+  // Function and transport look before they use the table.
+  depth_.add_errors<pci::MsixError>({pci::MsixError::kVectors, pci::MsixError::kTableEnd,
+                                     pci::MsixError::kPbaEnd, pci::MsixError::kVector,
+                                     pci::MsixError::kDisabled});
+}
+
+void EchoHarness::request(Lane& lane, const Record& record) {
   const le64 header(record.value);
   RequestShape shape;
   shape.header = std::as_bytes(std::span(&header, 1));
@@ -27,7 +40,7 @@ void MmioHarness::request(Lane& lane, const Record& record) {
   publish_request(lane, shape);
 }
 
-DeviceHarness::Turn MmioHarness::serve_model(Lane& lane, std::uint32_t looks) {
+DeviceHarness::Turn EchoHarness::serve_model(Lane& lane, std::uint32_t looks) {
   return model_turn(lane, looks, [&](const ModelChain& chain) {
     depth_.count(requests_);
     if (!chain.fault.none()) expect_refusal(chain.fault);
@@ -35,7 +48,7 @@ DeviceHarness::Turn MmioHarness::serve_model(Lane& lane, std::uint32_t looks) {
   });
 }
 
-void MmioHarness::host_event(std::uint8_t, const Record& record) {
+void EchoHarness::host_event(std::uint8_t, const Record& record) {
   const auto value = static_cast<std::uint32_t>(record.value);
   step([&] { device_.tell(value); },
        [&] {
