@@ -40,6 +40,30 @@ constexpr Seed kDeviceStateSeeds[] = {
      "take index=2\nrequest queue=2 length=4 flags=kick\nsave\nbackend kind=2"},
     {"balloon_refused", "balloon:restore_refused",
      "take index=2\nsave\npatch index=40 width=1 value=0xff\nrestore"},
+    {"console_saved", "console:save", "take index=3\nrequest flags=kick"},
+    {"console_restored", "console:restore",
+     "take index=3\nrequest\nrequest queue=1\nsave\nkick\nkick queue=1\nsave\nrequest flags=kick"},
+    {"console_refused", "console:restore_refused",
+     "take index=3\nsave\npatch index=40 width=1 value=0xff\nrestore"},
+    {"console_of_other_bytes", "console:restore_refused",
+     "take index=3\nrequest queue=1\nsave\npatch index=60 width=2 value=0x10f\nrestore\npatch "
+     "index=60 width=1 value=3\nrestore"},
+    {"block_saved", "block_device:save", "take index=4\nrequest flags=kick"},
+    {"block_restored", "block_device:restore",
+     "take index=4\nrequest\nrequest queue=1\nsave\nkick\nkick queue=1\nsave\nrequest flags=kick"},
+    {"block_refused", "block_device:restore_refused",
+     "take index=4\nsave\npatch index=40 width=1 value=0xff\nrestore"},
+    {"block_of_other_bytes", "block_device:restore_refused",
+     "take index=4\nrequest queue=1\nsave\npatch index=60 width=2 value=0x10f\nrestore\npatch "
+     "index=60 width=1 value=3\nrestore"},
+    {"vsock_saved", "vsock_device:save", "take index=5\nrequest flags=kick"},
+    {"vsock_restored", "vsock_device:restore",
+     "take index=5\nrequest\nrequest queue=1\nsave\nkick\nkick queue=1\nsave\nrequest flags=kick"},
+    {"vsock_refused", "vsock_device:restore_refused",
+     "take index=5\nsave\npatch index=40 width=1 value=0xff\nrestore"},
+    {"vsock_of_other_bytes", "vsock_device:restore_refused",
+     "take index=5\nrequest queue=1\nsave\npatch index=60 width=2 value=0x10f\nrestore\npatch "
+     "index=60 width=1 value=3\nrestore"},
 };
 
 class DeviceStateSeeds : public ::testing::TestWithParam<Seed> {};

@@ -4,8 +4,11 @@
 #include <array>
 
 #include "guestproof/testing/harness/balloon_harness.h"
+#include "guestproof/testing/harness/block_device_harness.h"
+#include "guestproof/testing/harness/console_harness.h"
 #include "guestproof/testing/harness/echo_harness.h"
 #include "guestproof/testing/harness/rng_harness.h"
+#include "guestproof/testing/harness/vsock_device_harness.h"
 
 namespace guestproof::testing {
 namespace {
@@ -19,6 +22,9 @@ DeviceStateHarness::DeviceStateHarness() {
   add(std::make_unique<MmioHarness>());
   add(std::make_unique<RngHarness>());
   add(std::make_unique<BalloonHarness>());
+  add(std::make_unique<ConsoleHarness>());
+  add(std::make_unique<BlockDeviceHarness>());
+  add(std::make_unique<VsockDeviceHarness>());
   current_ = &devices_.front();
 }
 
