@@ -127,6 +127,16 @@ TEST_P(BalloonTest, OffersWhatItIsToldTo) {
   EXPECT_EQ(small.features(), kStats);
 }
 
+TEST_P(BalloonTest, TakesADriverWithPromisesAndWithout) {
+  for (const auto promise : {feature_bit(VIRTIO_BALLOON_F_MUST_TELL_HOST),
+                             feature_bit(VIRTIO_BALLOON_F_DEFLATE_ON_OOM), std::uint64_t{0}}) {
+    lifecycle.reset();
+    start(promise | kStats | kHint | kReport);
+    EXPECT_TRUE(lifecycle.running());
+    EXPECT_EQ(lifecycle.driver_features() & 5, promise);
+  }
+}
+
 TEST_P(BalloonTest, RunsOfPagesAreInflatedTogetherInWhateverOrderAndOnce) {
   start();
   EXPECT_TRUE(pages(kInflateq, {9, 7, 8, 8, 12, 7, 0}).empty());

@@ -80,6 +80,14 @@ TEST(OfferSpace, FieldsWithoutTheirFeatureAreZero) {
   EXPECT_EQ(std::memcmp(&space, &expected, sizeof space), 0);
 }
 
+TEST(OfferSpace, TheGeometryIsThereWithItsFeatureOnly) {
+  auto offer = whole_offer();
+  offer.config.features &= ~(std::uint64_t{1} << VIRTIO_BLK_F_GEOMETRY);
+  const auto space = offer.space();
+  EXPECT_EQ(at<le32>(space, 16), 0u);
+  EXPECT_EQ(at<le32>(space, 20), 1024u);
+}
+
 struct Wrong {
   const char* name;
   void (*change)(Offer&);
