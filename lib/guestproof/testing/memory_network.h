@@ -4,6 +4,8 @@
 // Thread-safety: none.
 #pragma once
 
+#include <errno.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +35,7 @@ class MemoryNetwork final : public virtio::net::NetBackend {
   /// A header and a frame arrive; they need not be either.
   void arrive(std::uint16_t pair, Bytes bytes) { arriving_[pair].push_back(std::move(bytes)); }
   [[nodiscard]] std::size_t arriving(std::uint16_t pair) const { return arriving_[pair].size(); }
+  void drop_arriving(std::uint16_t pair) { arriving_[pair].clear(); }
   [[nodiscard]] const std::vector<Sent>& sent() const { return sent_; }
   void clear_sent() { sent_.clear(); }
 
@@ -65,9 +68,9 @@ class MemoryNetwork final : public virtio::net::NetBackend {
     return {};
   }
   [[nodiscard]] Result<bool> send(std::uint16_t pair, std::span<const ::iovec> parts) override {
-    GUESTPROOF_INVARIANT(pair < pairs_ && parts.size() >= 2);
+    GUESTPROOF_INVARIANT(parts.size() >= 2);
     GUESTPROOF_INVARIANT(parts.front().iov_len == sizeof(virtio::net::VirtioNetHdr));
-    if (error_) return std::unexpected(*error_);
+    if (const auto ok = in_use(pair); !ok) return std::unexpected(ok.error());
     if (takes_ == 0) return false;
     if (takes_ != SIZE_MAX) --takes_;
     Sent frame{.pair = pair, .bytes = {}};
@@ -80,8 +83,7 @@ class MemoryNetwork final : public virtio::net::NetBackend {
   }
   [[nodiscard]] Result<std::optional<std::size_t>> receive(std::uint16_t pair,
                                                            std::span<std::byte> into) override {
-    GUESTPROOF_INVARIANT(pair < pairs_);
-    if (error_) return std::unexpected(*error_);
+    if (const auto ok = in_use(pair); !ok) return std::unexpected(ok.error());
     if (arriving_[pair].empty()) return std::nullopt;
     const auto bytes = std::move(arriving_[pair].front());
     arriving_[pair].pop_front();
@@ -93,6 +95,12 @@ class MemoryNetwork final : public virtio::net::NetBackend {
   void acknowledge() override { ++acknowledged_; }
 
  private:
+  [[nodiscard]] Result<void> in_use(std::uint16_t pair) const {
+    if (error_) return std::unexpected(*error_);
+    if (pair >= pairs_) return fail(SystemError::kWrite, EBADFD);
+    return {};
+  }
+
   std::vector<std::deque<Bytes>> arriving_;
   std::vector<Sent> sent_;
   std::size_t takes_ = SIZE_MAX;

@@ -72,8 +72,8 @@ constexpr std::array kSlowDeviceVocabulary{
     kRace,    kRace,    kEvent,    kFlags,    kQueue,    kQueue,   kArea,   kActivate,
     kReset,   kSave,    kPatch,    kRestore,  kAccess,   kAccess,  kAccess, kBackend,
     kBackend, kBackend, kComplete, kComplete, kComplete, kComplete};
-constexpr std::array<std::string_view, 6> kWholeDevices{
-    "balloon", "console", "mmio", "pci", "rng", "vsock_device",
+constexpr std::array<std::string_view, 8> kWholeDevices{
+    "balloon", "console", "mmio", "net", "net_ctrl", "pci", "rng", "vsock_device",
 };
 constexpr auto kEverything = [] {
   std::array<Opcode, kOpcodes> all{};

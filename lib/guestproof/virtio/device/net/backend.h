@@ -38,6 +38,8 @@ class NetBackend {
   /// from 1 to max_pairs(). Errors: its own; it goes on as before.
   [[nodiscard]] virtual Result<void> set_pairs(std::uint16_t pairs) = 0;
 
+  // On a pair that is not in use, since set_pairs() failed, the next two fail too.
+
   /// Sends one frame, whose first part is the header; false: not now, host_fd() becomes readable
   /// when it is worth trying again. `parts` may be in guest memory and changing: each byte is read
   /// once. REQUIRES: at most IOV_MAX parts. Errors: its own, the frame is lost.

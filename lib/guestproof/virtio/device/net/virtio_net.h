@@ -146,6 +146,10 @@ class VirtioNet final : public VirtioDevice<M> {
   /// describe(), and the driver hears of changes.
   void show_config();
 
+  /// What was agreed upon. If it fails the VMM hears of it, and what the back end gives is checked
+  /// all the same.
+  void tell_backend();
+
   [[nodiscard]] Result<bool> serve_pairs(std::uint16_t begin, std::uint16_t end);
   [[nodiscard]] Result<bool> serve_transmit(std::uint16_t pair);
   [[nodiscard]] Result<void> send(std::uint16_t pair, Chain& chain);
@@ -213,8 +217,13 @@ void VirtioNet<M>::start() {
   settings_.link_up = link_up;
   served_pairs_ = settings_.pairs;
   describe();
-  // If the back end fails, what it gives will be checked all the same.
-  if (const auto done = backend_.set_pairs(1); !done) driver_->refused(0, done.error());
+  tell_backend();
+}
+
+template <GuestMemory M>
+void VirtioNet<M>::tell_backend() {
+  if (const auto done = backend_.set_pairs(settings_.pairs); !done)
+    driver_->refused(0, done.error());
   if (const auto done = backend_.set_offloads(settings_.offloads); !done)
     driver_->refused(0, done.error());
 }
@@ -280,13 +289,10 @@ template <GuestMemory M>
 Result<void> VirtioNet<M>::restore(std::span<const std::byte> bytes) {
   const auto settings = read_settings(bytes, config_, features_);
   if (!settings) return std::unexpected(settings.error());
-  if (features_ != 0) {
-    if (const auto done = backend_.set_pairs(settings->pairs); !done) return done;
-    if (const auto done = backend_.set_offloads(settings->offloads); !done) return done;
-  }
   settings_ = *settings;
   served_pairs_ = settings_.pairs;  // all queues count as kicked
   describe();
+  if (features_ != 0) tell_backend();
   return {};
 }
 
