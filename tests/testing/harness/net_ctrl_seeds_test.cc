@@ -87,8 +87,7 @@ constexpr Seed kNetControlSeeds[] = {
     {"in_pieces", "command:done", "request queue=4 kind=6 index=5 next=5 cut=0x1d flags=kick"},
     {"data_behind_the_header", "command:done",
      "request queue=4 kind=6 index=5 next=5 cut=0x1c flags=join_header|kick"},
-    {"indirect", "guest:indirect_request",
-     "request queue=4 kind=7 value=3 flags=indirect|kick"},
+    {"indirect", "guest:indirect_request", "request queue=4 kind=7 value=3 flags=indirect|kick"},
     {"packed", "command:done",
      "queue index=8 flags=packed|indirect\nrequest queue=4 kind=11 value=1 flags=indirect|kick\n"
      "request kind=200 queue=3 flags=kick"},
