@@ -64,6 +64,11 @@ constexpr Seed kDeviceStateSeeds[] = {
     {"vsock_of_other_bytes", "vsock_device:restore_refused",
      "take index=5\nrequest queue=1\nsave\npatch index=60 width=2 value=0x10f\nrestore\npatch "
      "index=60 width=1 value=3\nrestore"},
+    {"net_saved", "net:save", "take index=6\nrequest flags=kick"},
+    {"net_restored", "net:restore",
+     "take index=6\nrequest\nrequest queue=1\nsave\nkick\nkick queue=1\nsave\nrequest flags=kick"},
+    {"net_refused", "net:restore_refused",
+     "take index=6\nsave\npatch index=40 width=1 value=0xff\nrestore"},
 };
 
 class DeviceStateSeeds : public ::testing::TestWithParam<Seed> {};

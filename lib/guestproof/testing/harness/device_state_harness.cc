@@ -7,6 +7,7 @@
 #include "guestproof/testing/harness/block_device_harness.h"
 #include "guestproof/testing/harness/console_harness.h"
 #include "guestproof/testing/harness/echo_harness.h"
+#include "guestproof/testing/harness/net_harness.h"
 #include "guestproof/testing/harness/rng_harness.h"
 #include "guestproof/testing/harness/vsock_device_harness.h"
 
@@ -25,6 +26,7 @@ DeviceStateHarness::DeviceStateHarness() {
   add(std::make_unique<ConsoleHarness>());
   add(std::make_unique<BlockDeviceHarness>());
   add(std::make_unique<VsockDeviceHarness>());
+  add(std::make_unique<NetHarness>());
   current_ = &devices_.front();
 }
 

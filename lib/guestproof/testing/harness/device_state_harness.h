@@ -1,7 +1,7 @@
 // Saved devices restored from bytes that somebody else wrote, of every type. Target: device_state.
 //
 // A program is one of the harness of a device (device_harness.h), whose opcodes mean what they mean
-// there: 0 echo, 1 rng, 2 balloon, 3 console, 4 block, 5 vsock. It begins with 0; a `take`
+// there: 0 echo, 1 rng, 2 balloon, 3 console, 4 block, 5 vsock, 6 net. It begins with 0; a `take`
 // record goes on with device `index` (modulo their number), from a fresh world. A program that
 // saved and restored nothing saves in the end.
 //
