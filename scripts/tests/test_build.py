@@ -138,7 +138,9 @@ def test_a_foreign_architecture_needs_its_compilers(project):
 
 def test_runs_units_and_properties_of_another_preset(project):
     add(project, TESTS)
+    add(project, "add_custom_target(unit COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/few)\nadd_custom_target(prop)\n")
     done = project.dev("test", "--preset", "other")
+    assert [path.name for path in (project.root / "build/other").glob("[fpw]*")] == ["few"]
     assert "50% tests passed, 1 tests failed out of 2" in done.stdout  # not the foreign one
     assert not (project.root / "build/dev").exists()
     assert project.dev("test", "--preset", "other", "-L", "unit").returncode == 0

@@ -46,6 +46,8 @@ def run(tree: Tree) -> list[str]:
 
 def fix(tree: Tree):
     path = tree.root / TABLE
+    if not path.is_file():
+        return  # as the check says
     text = path.read_text(encoding="utf-8")
     path.write_text(_TABLE.sub(lambda _: table(collect(tree)), text, count=1), encoding="utf-8")
 
