@@ -271,7 +271,8 @@ ModelError LifecycleModel::write_config(std::uint64_t offset, std::span<const st
 namespace {
 
 void put(std::vector<std::uint8_t>& out, std::size_t bytes, std::uint64_t number) {
-  for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<std::uint8_t>(number >> 8 * i));
+  for (std::size_t i = 0; i < bytes; ++i, number >>= 8)
+    out.push_back(static_cast<std::uint8_t>(number & 0xff));
 }
 
 std::uint64_t get(std::span<const std::uint8_t> bytes, std::size_t offset, std::size_t size) {
