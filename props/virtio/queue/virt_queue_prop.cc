@@ -161,8 +161,8 @@ Request any_request(std::uint16_t tag) {
                                *rc::gen::inRange<std::uint32_t>(0, kRoom + 1),
                                *rc::gen::arbitrary<bool>()});
   if (*rc::gen::inRange(0, 5) != 0)
-    std::ranges::stable_partition(request.buffers,
-                                  [](const BufferSpec& buffer) { return !buffer.writable; });
+    std::ranges::partition(request.buffers,
+                           [](const BufferSpec& buffer) { return !buffer.writable; });
   return request;
 }
 
