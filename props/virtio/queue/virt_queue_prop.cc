@@ -121,7 +121,7 @@ class Side {
   /// Every tag has its own descriptors.
   void add_split(std::uint16_t tag, GuestAddress table, const Request& request) {
     const auto head = static_cast<std::uint16_t>(kLongest * tag);
-    const auto count = request.buffers.size();
+    const auto count = static_cast<std::uint16_t>(request.buffers.size());
     for (std::uint16_t i = 0; i < count; ++i) {
       const auto& buffer = request.buffers[i];
       const auto flags = buffer.flags(i + 1U < count);
