@@ -89,8 +89,8 @@ def quiet(command, what: str) -> None:
     """Runs the command in the root and shows its output only when it fails."""
     with process.start(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        text=True, errors="replace") as child:
-        lines = process.finish(child, _read)
-        code = process.finish(child)
+        lines = _read(child)
+        code = child.wait()
     if code != 0:
         sys.stderr.writelines(_from_first_failure(lines))
         raise Fail(f"{what} failed with exit code {code}; the output is above.")

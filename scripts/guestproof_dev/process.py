@@ -1,23 +1,48 @@
 """Child processes that end when we do."""
 
+import os
+import signal
 import subprocess
+from contextlib import contextmanager
 
 
 def run(command, **options) -> int:
     """Runs the command with our stdin, stdout and stderr; returns its exit code."""
     with start(command, **options) as child:
-        return finish(child)
+        return child.wait()
 
 
-def start(command, **options) -> subprocess.Popen:
-    return subprocess.Popen([str(word) for word in command], **options)
-
-
-def finish(child: subprocess.Popen, work=subprocess.Popen.wait):
-    """Waits. When we are interrupted, the child is ended, and waited for, before the interruption goes on."""
+@contextmanager
+def start(command, **options):
+    """The child, for as long as the block lasts; when that is left by an exception (we were interrupted, say), the child
+    is ended, and waited for, before the exception goes on."""
+    interruptions = _Postponed()
     try:
-        return work(child)
+        child = subprocess.Popen([str(word) for word in command], **options)
     except BaseException:
-        child.terminate()
-        child.wait()
+        interruptions.let_through()
         raise
+    with child:
+        try:
+            interruptions.let_through()
+            yield child
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
+
+
+class _Postponed:
+    """Signals that interrupt us are noted until let_through(): one in the midst of Popen() would leave a child that nobody
+    knows. The child itself starts with the default handlers."""
+
+    def __init__(self):
+        self._noted = []
+        self._handlers = {number: signal.signal(number, lambda got, _frame: self._noted.append(got))
+                          for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def let_through(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        for number in self._noted:
+            os.kill(os.getpid(), number)

@@ -71,8 +71,8 @@ def _get_machines(tests: list[dict]) -> None:
 
 def _run(ctest, folder) -> int:
     with process.start(ctest, cwd=folder, stdout=subprocess.PIPE, text=True, errors="replace") as child:
-        process.finish(child, _show)
-        code = process.finish(child)
+        _show(child)
+        code = child.wait()
     log = folder / "Testing/Temporary/LastTest.log"
     if log.exists():
         print(told(skips(log.read_text(errors="replace"))), end="", flush=True)
