@@ -30,6 +30,35 @@ constexpr Seed kDeviceStateSeeds[] = {
      "activate flags=pci\nrequest flags=kick\nsave\nrequest flags=kick\nrestore\nkick"},
     {"on_pci_changed", "mmio:restore_refused",
      "activate flags=pci\nsave\npatch index=704 width=1 value=64\nrestore\nrequest"},
+    // 0x70 is Status, 0x30 QueueSel, 0x44 QueueReady, 0xc0 QueueReset; the header has the number of
+    // queues in byte 38, the type in 44, the features from 48 on; queue 0 its flags in byte 64.
+    {"a_queue_reset_by_itself", "mmio:restore",
+     "request flags=kick\naccess index=0xc0 value=1\nsave\naccess index=0x44 value=1\nsave"},
+    {"a_queue_disabled", "mmio:restore",
+     "access index=0x30 value=1\naccess index=0x44 value=0\nsave\nrequest flags=kick"},
+    {"a_queue_disabled_before_the_start", "mmio:restore",
+     "access index=0x70 value=0\naccess index=0x70 value=1\naccess index=0x70 value=3\n"
+     "access index=0x24 value=1\naccess index=0x20 value=1\naccess index=0x70 value=11\n"
+     "access index=0x38 value=8\naccess index=0x44 value=1\naccess index=0x44 value=0\n"
+     "access index=0xc0 value=1\nsave"},
+    {"a_queue_that_could_not_start", "mmio:restore",
+     "area which=used address=hole\nactivate index=8\nsave\nactivate index=8"},
+    {"a_configuration_space", "mmio:restore",
+     "access next=2 index=4 value=0x1234\nbackend kind=1 value=77\nsave\n"
+     "access kind=1 next=2 index=4\naccess kind=1 next=2 index=0\naccess next=2 index=0\n"
+     "access kind=1 next=2 index=40\naccess next=2 index=40\nactivate\nrestore\n"
+     "access kind=1 next=2 index=4"},
+    {"of_another_type", "mmio:restore_refused", "save\npatch index=44 width=1 value=4\nrestore"},
+    {"of_more_queues", "mmio:restore_refused", "save\npatch index=38 width=1 value=3\nrestore"},
+    {"of_features_that_are_not_offered", "mmio:restore_refused",
+     "save\npatch index=50 width=1 value=0xff\nrestore"},
+    {"of_features_before_their_time", "mmio:restore_refused",
+     "access index=0x70 value=0\naccess index=0x70 value=1\nsave\n"
+     "patch index=48 width=1 value=0xff\nrestore"},
+    {"of_a_larger_queue", "mmio:restore_refused",
+     "save\npatch index=80 width=2 value=128\nrestore"},
+    {"of_a_queue_in_no_known_state", "mmio:restore_refused",
+     "save\npatch index=64 width=1 value=8\nrestore"},
     {"rng_saved", "rng:save", "take index=1\nrequest flags=kick"},
     {"rng_restored", "rng:restore",
      "take index=1\nbackend kind=1\nrequest flags=kick\nsave\nbackend kind=3"},
