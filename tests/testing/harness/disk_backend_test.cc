@@ -139,5 +139,26 @@ TEST_F(DiskBackendTest, HoldsItsCallerToTheRules) {
   EXPECT_THROW(static_cast<void>(backend.read_at(many, 0)), ViolationFound);
 }
 
+TEST_F(DiskBackendTest, ASlowDiskTakesWhatItWasGivenWhenTheOperationWasSubmitted) {
+  using virtio::block::Operation;
+  SlowDisk slow(backend, memory);
+  slow.slow = true;
+  const Operation read{.kind = Operation::Kind::kRead, .token = 7, .offset = 0, .parts = parts};
+  EXPECT_FALSE(slow.submit(read).has_value());
+  // The rest of a short transfer, in a later step.
+  memory.clear_log();
+  const ::iovec rest{static_cast<std::byte*>(parts[1].iov_base) + 100, 312};
+  auto later = read;
+  later.parts = std::span(&rest, 1);
+  EXPECT_FALSE(slow.submit(later).has_value());
+  // Of another operation, or memory that it never had.
+  later.token = 8;
+  EXPECT_THROW(static_cast<void>(slow.submit(later)), ViolationFound);
+  const ::iovec longer{rest.iov_base, 313};
+  later.token = 7;
+  later.parts = std::span(&longer, 1);
+  EXPECT_THROW(static_cast<void>(slow.submit(later)), ViolationFound);
+}
+
 }  // namespace
 }  // namespace guestproof::testing

@@ -24,7 +24,7 @@
 
 namespace guestproof::testing {
 
-class BlockDeviceHarness final : public DeviceHarness, private BlockModelHost {
+class BlockDeviceHarness : public DeviceHarness, private BlockModelHost {
  public:
   /// `discarded`: what discarded sectors read as.
   explicit BlockDeviceHarness(std::byte discarded = ModelDisk().discarded);
@@ -35,6 +35,12 @@ class BlockDeviceHarness final : public DeviceHarness, private BlockModelHost {
   [[nodiscard]] std::string_view name() const override { return "block_device"; }
   [[nodiscard]] const ModelDisk& disk() const { return disk_.disk; }
 
+ protected:
+  // The device's.
+  [[nodiscard]] DiskBackend& storage() { return disk_; }
+  [[nodiscard]] SlowDisk& slow_storage() { return backend_; }
+  void host_event(std::uint8_t kind, const Record& record) override;
+
  private:
   static constexpr std::uint16_t kQueues = 2;
 
@@ -43,7 +49,6 @@ class BlockDeviceHarness final : public DeviceHarness, private BlockModelHost {
   void request(Lane& lane, const Record& record) override;
   [[nodiscard]] Turn serve_model(Lane& lane, std::uint32_t looks) override;
   [[nodiscard]] Turn serve_host_model() override;
-  void host_event(std::uint8_t kind, const Record& record) override;
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return kDiskFaults + 1; }
   void complete(const Record& record) override;
   void compare_devices() override;

@@ -213,8 +213,7 @@ void DeviceHarness::save(Lane& lane) {
              "the saved state differs from the model's in byte " +
                  std::to_string(std::ranges::mismatch(saved(), bytes).in1 - saved().begin()));
   restore(lane);
-  if (lifecycle_->status() != lifecycle_model_->status || !restored_)
-    violated(kRoundTrip, "what was just saved cannot be restored");
+  if (!restored_) violated(kRoundTrip, "what was just saved cannot be restored");
 }
 
 void DeviceHarness::restore(Lane&) {

@@ -86,7 +86,9 @@ class DeviceHarness : public Harness, private virtio::Host {
   void backend(const Record& record) final;
   void access(const Record& record) final;
   void compare_outside_memory() final;
-  [[nodiscard]] Turn serve(Lane&, std::uint32_t) final { return {}; }
+  [[nodiscard]] Turn serve(Lane&, std::uint32_t) final {
+    return {};
+  }  // UNREACHABLE: kick() does it
   void model_notifies(Lane& lane) final;
 
   // virtio::Host

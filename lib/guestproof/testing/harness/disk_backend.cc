@@ -131,7 +131,7 @@ void DiskBackend::set_fault(DiskFault fault, std::uint64_t value, ModelDisk& mod
     case DiskFault::kFlushError:
       faults.flush_error = true;
       break;
-    case DiskFault::kRangeError:
+    default:  // kRangeError
       faults.range_error = byte;
   }
   model.faults = faults;

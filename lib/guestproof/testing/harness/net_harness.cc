@@ -134,8 +134,6 @@ std::size_t NetDeviceHarness::index_of(const Lane& lane) const {
   return index;
 }
 
-std::size_t NetDeviceHarness::held(const Lane& lane) const { return model_.held(index_of(lane)); }
-
 void NetDeviceHarness::request(Lane& lane, const Record& record) {
   const auto index = index_of(lane);
   if (index == control()) return request_command(lane, record);
@@ -254,9 +252,9 @@ DeviceHarness::Turn NetDeviceHarness::receive_turn(std::size_t pair) {
         return found;
       },
       [&](const ModelChain& chain) {
-        const auto before = model_.held(2 * pair);
+        const bool first = model_.room(pair).empty();
         model_.receive(world().model(), pair, chain);
-        if (model_.held(2 * pair) == 0) depth_.count(before == 0 ? received_ : merged_);
+        if (model_.room(pair).empty()) depth_.count(first ? received_ : merged_);
       });
   if (queue.model.broken().none()) all.more |= looks == 0;
   return all;

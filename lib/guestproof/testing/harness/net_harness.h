@@ -67,7 +67,6 @@ class NetDeviceHarness : private NetDeviceParts, public DeviceHarness {
   void host_event(std::uint8_t kind, const Record& record) override;
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return 7; }
   void compare_devices() override;
-  [[nodiscard]] std::size_t held(const Lane& lane) const override;
 
   void request_room(Lane& lane, const Record& record);
   void request_frame(Lane& lane, const Record& record);

@@ -47,12 +47,17 @@
 
 namespace guestproof::testing {
 
-class VsockDeviceHarness final : public DeviceHarness {
+class VsockDeviceHarness : public DeviceHarness {
  public:
   VsockDeviceHarness();
   ~VsockDeviceHarness() override { disconnect(); }
 
   [[nodiscard]] std::string_view name() const override { return "vsock_device"; }
+
+ protected:
+  /// The device's.
+  [[nodiscard]] VsockDeviceHost& host() { return host_; }
+  void host_event(std::uint8_t kind, const Record& record) override;
 
  private:
   static constexpr std::uint64_t kGuestCid = 42;
@@ -61,7 +66,6 @@ class VsockDeviceHarness final : public DeviceHarness {
   void request(Lane& lane, const Record& record) override;
   [[nodiscard]] Turn serve_model(Lane& lane, std::uint32_t looks) override;
   [[nodiscard]] Turn serve_host_model() override;
-  void host_event(std::uint8_t kind, const Record& record) override;
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return 8; }
   void compare_devices() override;
 

@@ -55,7 +55,6 @@ class VsockDeviceHost final : public virtio::vsock::HostSockets {
 
   void clear();
   [[nodiscard]] const std::vector<Socket>& sockets() const { return sockets_; }
-  [[nodiscard]] std::size_t events() const { return events_.size(); }
 
   [[nodiscard]] int host_fd() const override { return -1; }
   [[nodiscard]] std::optional<virtio::vsock::HostEvent> next_event() override;

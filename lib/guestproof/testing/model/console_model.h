@@ -53,8 +53,9 @@ class ConsoleModel final : public DeviceModel {
     return std::vector<std::uint16_t>(2 * ports.size() + 2, 64);
   }
   [[nodiscard]] std::vector<std::uint8_t> config() const override;
-  [[nodiscard]] bool writes_early(std::uint64_t offset, std::size_t length) const override {
-    return offset == 8 && length >= 1 && length <= 4;
+  /// emerg_wr, the last field: nothing longer lies within the configuration space.
+  [[nodiscard]] bool writes_early(std::uint64_t offset, std::size_t /*length*/) const override {
+    return offset == 8;
   }
   [[nodiscard]] ModelError write_config(std::uint64_t offset,
                                         std::span<const std::uint8_t> bytes) override;

@@ -245,10 +245,6 @@ NetModel::Role NetModel::role(std::size_t queue) const {
   return queue % 2 == 0 ? Role::kReceive : Role::kTransmit;
 }
 
-std::size_t NetModel::held(std::size_t queue) const {
-  return queue % 2 == 0 && queue / 2 < pairs_.size() ? pairs_[queue / 2].room.size() : 0;
-}
-
 void NetModel::unblock() {
   for (auto& pair : pairs_) pair.blocked = false;
 }

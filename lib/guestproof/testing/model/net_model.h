@@ -62,7 +62,6 @@ class NetModel final : public DeviceModel {
   enum class Role : std::uint8_t { kReceive, kTransmit, kControl, kNone };
   [[nodiscard]] Role role(std::size_t queue) const;
   [[nodiscard]] std::size_t pairs() const { return pairs_in_use_; }
-  [[nodiscard]] std::size_t held(std::size_t queue) const;
   /// The chains that are held.
   [[nodiscard]] const std::vector<ModelChain>& room(std::size_t pair) const {
     return pairs_[pair].room;

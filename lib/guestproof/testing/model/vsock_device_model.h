@@ -103,7 +103,6 @@ class VsockDeviceModel final : public DeviceModel {
   [[nodiscard]] Used tell_event(const WatchedMemory& memory, const ModelChain& chain);
 
   [[nodiscard]] const std::vector<Connection>& connections() const { return connections_; }
-  [[nodiscard]] std::uint64_t guest_cid() const { return guest_cid_; }
   /// What the last packets were; for counting.
   [[nodiscard]] const Packet& last_transmitted() const { return last_transmitted_; }
   [[nodiscard]] const Packet& last_received() const { return last_received_; }
