@@ -43,7 +43,6 @@ class Interrupts {
 template <GuestMemory M>
 class Driver {
  public:
-  [[nodiscard]] virtual const M& memory() const = 0;
   /// What was negotiated: bit n is feature number n. 0 before FEATURES_OK.
   [[nodiscard]] virtual std::uint64_t features() const = 0;
   /// By index in queue_sizes(). A queue that the driver did not enable is not active: pop() fails.

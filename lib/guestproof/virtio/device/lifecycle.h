@@ -239,7 +239,6 @@ class DeviceLifecycle final : public Lifecycle, private Driver<M> {
 
  private:
   // Driver
-  [[nodiscard]] const M& memory() const override { return memory_; }
   [[nodiscard]] std::uint64_t features() const override {
     return (status() & VIRTIO_STATUS_FEATURES_OK) != 0 ? driver_features() : 0;
   }

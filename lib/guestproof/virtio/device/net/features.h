@@ -58,8 +58,6 @@ struct Offloads {
   /// Of frames that the driver sends, and that it receives.
   [[nodiscard]] static Offloads host(std::uint64_t features);
   [[nodiscard]] static Offloads guest(std::uint64_t features);
-  /// Whether any segmentation is among them.
-  [[nodiscard]] bool segments() const { return tso4 || tso6 || ufo || uso4 || uso6; }
   friend bool operator==(const Offloads&, const Offloads&) = default;
 };
 
