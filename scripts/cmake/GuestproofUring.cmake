@@ -1,5 +1,5 @@
 # Where the compiler's programs can be linked with liburing, guestproof_virtio_device_block_uring uses it; elsewhere (a
-# foreign architecture, say) the same library answers that there is no io_uring. GUESTPROOF_URING_SOURCE, and
+# foreign architecture, say) the same library answers that there is no io_uring. GUESTPROOF_HAS_LIBURING, and
 # GUESTPROOF_URING_LIBRARY, which is empty without.
 include(CheckCXXSourceCompiles)
 
@@ -13,9 +13,7 @@ block(SCOPE_FOR VARIABLES PROPAGATE GUESTPROOF_HAS_LIBURING)
     GUESTPROOF_HAS_LIBURING)
 endblock()
 
-set(GUESTPROOF_URING_SOURCE no_uring.cc)
 set(GUESTPROOF_URING_LIBRARY)
 if(GUESTPROOF_HAS_LIBURING)
-  set(GUESTPROOF_URING_SOURCE uring_backend.cc)
   set(GUESTPROOF_URING_LIBRARY uring)
 endif()

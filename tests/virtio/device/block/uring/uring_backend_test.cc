@@ -13,7 +13,93 @@
 #include <vector>
 
 #include "guestproof/virtio/device/block/error.h"
+#include "planned_errors.h"
 #include "virtio/device/block/block_fixture.h"
+
+#if __has_include(<liburing.h>)
+
+#include <dlfcn.h>
+#include <liburing.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cstdarg>
+#include <cstring>
+
+// What the back end calls of liburing and of the system, replaced for this program: it does what it
+// always does unless a test says what else.
+namespace {
+
+struct Plans {
+  guestproof::PlannedErrors submit, wait;
+  std::vector<int> answers;             // of the next operations, instead of what they did
+  std::optional<int> unknown;           // the kernel does not know this operation
+  bool no_probe = false;                // nor can it be asked
+  bool block_device = false;            // files are block devices, of 32 KiB
+  std::vector<unsigned long> requests;  // ioctl()s to these
+};
+Plans plans;
+
+template <class Function>
+Function* real(const char* name) {
+  // SAFETY: the function of this name in liburing has this type, by its header.
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+int submit_and_wait(::io_uring* ring, unsigned count) {
+  const int done =
+      real<decltype(::io_uring_submit_and_wait)>("io_uring_submit_and_wait")(ring, count);
+  unsigned head = 0;
+  ::io_uring_cqe* entry = nullptr;
+  io_uring_for_each_cqe(ring, head, entry) {
+    if (plans.answers.empty()) break;
+    entry->res = plans.answers.front();
+    plans.answers.erase(plans.answers.begin());
+  }
+  return done;
+}
+
+}  // namespace
+
+extern "C" {
+int io_uring_submit(::io_uring* ring) {
+  if (plans.submit.fail()) return -errno;
+  if (!plans.answers.empty())
+    return submit_and_wait(ring, static_cast<unsigned>(plans.answers.size()));
+  return real<decltype(::io_uring_submit)>("io_uring_submit")(ring);
+}
+int io_uring_submit_and_wait(::io_uring* ring, unsigned count) {
+  return plans.wait.fail() ? -errno : submit_and_wait(ring, count);
+}
+::io_uring_probe* io_uring_get_probe_ring(::io_uring* ring) {
+  if (plans.no_probe) return nullptr;
+  auto* const probe = real<decltype(::io_uring_get_probe_ring)>("io_uring_get_probe_ring")(ring);
+  if (plans.unknown) probe->ops[*plans.unknown].flags = 0;
+  return probe;
+}
+int fstat(int fd, struct ::stat* status) {
+  const auto result = static_cast<int>(::syscall(SYS_newfstatat, fd, "", status, AT_EMPTY_PATH));
+  if (result == 0 && plans.block_device) status->st_mode = S_IFBLK | 0600;
+  return result;
+}
+int ioctl(int fd, unsigned long request, ...) {
+  va_list arguments;
+  va_start(arguments, request);
+  void* const argument = va_arg(arguments, void*);
+  va_end(arguments);
+  if (!plans.block_device) return static_cast<int>(::syscall(SYS_ioctl, fd, request, argument));
+  plans.requests.push_back(request);
+  const std::uint64_t size = 32768;
+  if (request == BLKGETSIZE64) std::memcpy(argument, &size, sizeof size);
+  if (request == BLKGETSIZE64 || request == BLKDISCARD) return 0;
+  errno = ENOTTY;
+  return -1;
+}
+}
+
+#endif
 
 namespace guestproof::virtio::block {
 namespace {
@@ -164,6 +250,92 @@ TEST_F(UringBackendTest, DestructionWaitsForWhatIsInFlight) {
   backend.reset();
   EXPECT_EQ(room, std::string(kSize, 'x'));
 }
+
+#if __has_include(<liburing.h>)
+
+class PlannedUringTest : public UringBackendTest {
+ protected:
+  void SetUp() override {
+    plans = {};
+    UringBackendTest::SetUp();
+  }
+  void TearDown() override { plans = {}; }
+  /// Of an operation that the kernel answers so.
+  OperationResult answered(const Operation& operation, int answer) {
+    plans.answers = {answer};
+    return result(operation);
+  }
+};
+
+TEST_F(PlannedUringTest, AnOperationThatWasInterruptedIsDoneAgain) {
+  std::string room(8, '?');
+  const std::array parts{part(room)};
+  for (const int answer : {-EINTR, -EAGAIN}) {
+    room.assign(8, '?');
+    EXPECT_EQ(answered({.kind = Kind::kRead, .parts = parts}, answer), 8u);
+    EXPECT_EQ(room, "xxxxxxxx");
+  }
+}
+
+TEST_F(PlannedUringTest, AShortTransferIsSaid) {
+  std::string room(8, '?');
+  const std::array parts{part(room)};
+  EXPECT_EQ(answered({.kind = Kind::kRead, .parts = parts}, 3), 3u);
+}
+
+TEST_F(PlannedUringTest, WhatTheFileSystemCannotDo) {
+  EXPECT_EQ(answered({.kind = Kind::kDiscard, .offset = 8192, .length = 512}, -EOPNOTSUPP), 0u);
+  EXPECT_TRUE(answered({.kind = Kind::kWriteZeroes, .length = 512}, -EOPNOTSUPP));
+  EXPECT_EQ(contents(0, 513), std::string(512, '\0') + "x");
+  EXPECT_EQ(answered({.kind = Kind::kFlush}, -EOPNOTSUPP).error(),
+            Error(SystemError::kSync, EOPNOTSUPP));
+}
+
+TEST_F(PlannedUringTest, FailedRangesAndFlushes) {
+  EXPECT_EQ(answered({.kind = Kind::kDiscard, .length = 512}, -EIO).error(),
+            Error(SystemError::kAllocate, EIO));
+  EXPECT_EQ(answered({.kind = Kind::kWriteZeroes, .length = 512}, -ENOSPC).error(),
+            Error(SystemError::kAllocate, ENOSPC));
+  EXPECT_EQ(answered({.kind = Kind::kFlush}, -EIO).error(), Error(SystemError::kSync, EIO));
+}
+
+TEST_F(PlannedUringTest, SubmissionIsTriedAgainAfterASignal) {
+  plans.submit.next = {EINTR};
+  EXPECT_TRUE(result({.kind = Kind::kFlush}));
+}
+
+TEST_F(PlannedUringTest, WhatCouldNotBeSubmittedEndsAllTheSame) {
+  EXPECT_FALSE(backend->submit({.token = 7}));
+  plans.submit.next = {ENOMEM};
+  EXPECT_EQ(backend->dispatch().error(), Error(SystemError::kSubmit, ENOMEM));
+  plans.wait.next = {EINTR, EAGAIN, EBUSY};
+  backend->wait();
+  EXPECT_TRUE(plans.wait.next.empty());
+  std::array<Completion, 2> done;
+  ASSERT_EQ(backend->reap(done), 1u);
+  EXPECT_EQ(done.front().token, 7u);
+}
+
+TEST_F(PlannedUringTest, RangesOfABlockDeviceAreNotForTheRing) {
+  plans.block_device = true;
+  backend = make_uring_backend(backend_of(file), 8).value();
+  plans.requests.clear();
+  EXPECT_TRUE(backend->submit({.kind = Kind::kDiscard, .length = 4096}));
+  EXPECT_THAT(plans.requests, ElementsAre(BLKDISCARD));
+  EXPECT_EQ(contents(0, 1), "x");
+  EXPECT_TRUE(result({.kind = Kind::kFlush}));
+}
+
+TEST_F(PlannedUringTest, AKernelThatIsTooOldIsRefusedAndTheFileServedWithoutARing) {
+  plans.unknown = IORING_OP_FALLOCATE;
+  const auto storage = make_file_storage(backend_of(file));
+  EXPECT_EQ(storage.without_uring, Error(BlockConfigError::kRingOperation, IORING_OP_FALLOCATE));
+  EXPECT_EQ(storage.backend->completion_fd(), -1);
+  plans.no_probe = true;
+  EXPECT_EQ(make_uring_backend(backend_of(file)).error(), Error(SystemError::kRing, ENOSYS));
+}
+
+#endif
 
 // The engine on it.
 

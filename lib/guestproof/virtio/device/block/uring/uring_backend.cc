@@ -1,5 +1,7 @@
 #include "guestproof/virtio/device/block/uring/uring_backend.h"
 
+#ifdef GUESTPROOF_HAS_LIBURING
+
 #include <fcntl.h>
 #include <liburing.h>
 #include <sched.h>
@@ -194,3 +196,17 @@ Result<std::unique_ptr<AsyncBackend>> make_uring_backend(FileBackend&& file, std
 }
 
 }  // namespace guestproof::virtio::block
+
+#else
+
+#include <cerrno>
+
+namespace guestproof::virtio::block {
+
+Result<std::unique_ptr<AsyncBackend>> make_uring_backend(FileBackend&&, std::uint32_t) {
+  return fail(SystemError::kRing, ENOSYS);
+}
+
+}  // namespace guestproof::virtio::block
+
+#endif
