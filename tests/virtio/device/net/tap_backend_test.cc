@@ -9,11 +9,46 @@
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdarg>
+
 #include "net_fixture.h"
+#include "planned_errors.h"
+
+// System calls of a tap, replaced for this program.
+namespace {
+struct {
+  unsigned long request = 0;
+  guestproof::PlannedErrors errors;
+} requests;
+guestproof::PlannedErrors reads, watches, writes;
+}  // namespace
+
+extern "C" {
+int ioctl(int fd, unsigned long request, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, request);
+  void* const argument = va_arg(arguments, void*);
+  va_end(arguments);
+  if (request == requests.request && requests.errors.fail()) return -1;
+  return static_cast<int>(::syscall(SYS_ioctl, fd, request, argument));
+}
+int epoll_ctl(int epoll, int what, int fd, ::epoll_event* event) noexcept {
+  return watches.fail() ? -1 : static_cast<int>(::syscall(SYS_epoll_ctl, epoll, what, fd, event));
+}
+::ssize_t read(int fd, void* into, std::size_t size) {
+  return reads.fail() ? -1 : ::syscall(SYS_read, fd, into, size);
+}
+::ssize_t writev(int fd, const ::iovec* parts, int count) {
+  return writes.fail() ? -1 : ::syscall(SYS_writev, fd, parts, count);
+}
+}
 
 namespace guestproof::virtio::net {
 namespace {
@@ -86,11 +121,12 @@ class TapTest : public NetFixture {
     if (!obstacle.empty()) GTEST_SKIP() << obstacle;
   }
 
-  static Result<bool> send(TapBackend& tap, const Bytes& what, VirtioNetHdr header = {}) {
+  static Result<bool> send(TapBackend& tap, const Bytes& what, VirtioNetHdr header = {},
+                           std::uint16_t pair = 0) {
     auto bytes = what;
     const std::array parts{::iovec{&header, sizeof header}, ::iovec{bytes.data(), 5},
                            ::iovec{bytes.data() + 5, bytes.size() - 5}};
-    return tap.send(0, parts);
+    return tap.send(pair, parts);
   }
   /// The next test frame with its header; empty when there is none.
   static Bytes receive(TapBackend& tap, std::uint16_t pair = 0) {
@@ -182,9 +218,87 @@ TEST_P(TapTest, HasSeveralQueues) {
   EXPECT_EQ(received, 8);
 }
 
+TEST_P(TapTest, AFullQueueIsNoError) {
+  auto tap = TapBackend::open("gp0").value();
+  HostEnd host_end("gp0");
+  writes.next = {EAGAIN};
+  EXPECT_FALSE(send(tap, test_frame(60)).value());
+  EXPECT_EQ(host_end.receive(), Bytes());
+  EXPECT_TRUE(send(tap, test_frame(60)).value());
+  EXPECT_EQ(host_end.receive(), test_frame(60));
+}
+
+TEST_P(TapTest, AFailedReadIsAnError) {
+  auto tap = TapBackend::open("gp0").value();
+  Bytes bytes(100);
+  reads.next = {EIO};
+  EXPECT_EQ(tap.receive(0, bytes).error(), Error(SystemError::kRead, EIO));
+  EXPECT_EQ(tap.receive(0, bytes), std::nullopt);
+}
+
+TEST_P(TapTest, AQueueThatIsNotInUseFails) {
+  auto tap = TapBackend::open("gp0", 2).value();
+  HostEnd host_end("gp0");
+  ASSERT_TRUE(tap.set_pairs(1));
+  EXPECT_EQ(send(tap, test_frame(60), {}, 1).error(), Error(SystemError::kWrite, EBADFD));
+  Bytes bytes(100);
+  EXPECT_EQ(tap.receive(1, bytes).error(), Error(SystemError::kRead, EBADFD));
+}
+
+TEST_P(TapTest, GoesOnWithTheQueuesThatItHasWhenTheKernelRefusesOthers) {
+  auto tap = TapBackend::open("gp0", 2).value();
+  HostEnd host_end("gp0");
+  requests = {.request = TUNSETQUEUE, .errors = {{EPERM, 0, EBUSY}}};
+  EXPECT_EQ(tap.set_pairs(1).error(), Error(TapError::kQueue, EPERM));
+  EXPECT_TRUE(send(tap, test_frame(60), {}, 1).value());
+  ASSERT_TRUE(tap.set_pairs(1));
+  EXPECT_EQ(tap.set_pairs(2).error(), Error(TapError::kQueue, EBUSY));
+  EXPECT_EQ(send(tap, test_frame(60), {}, 1).error(), Error(SystemError::kWrite, EBADFD));
+  ASSERT_TRUE(tap.set_pairs(2));
+  EXPECT_TRUE(send(tap, test_frame(60), {}, 1).value());
+}
+
+TEST_P(TapTest, AnOldKernelDoesNotSegmentUdp) {
+  requests = {.request = TUNSETOFFLOAD, .errors = {{EINVAL}}};
+  const auto tap = TapBackend::open("gp0").value();
+  constexpr auto kUdp =
+      bits({VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_GUEST_USO4, VIRTIO_NET_F_GUEST_USO6});
+  EXPECT_EQ(tap.offloads(), (kHostOffloads | kGuestOffloads) & ~kUdp);
+}
+
+TEST_P(TapTest, WhatTheKernelCannotDoIsAnError) {
+  const auto refusal = [](unsigned long request, std::vector<int> errors) {
+    requests = {.request = request, .errors = {std::move(errors)}};
+    return TapBackend::open("gp0").error();
+  };
+  EXPECT_EQ(refusal(TUNSETVNETHDRSZ, {EINVAL}), Error(TapError::kHeader, EINVAL));
+  EXPECT_EQ(refusal(TUNSETVNETLE, {EINVAL}), Error(TapError::kHeader, EINVAL));
+  EXPECT_EQ(refusal(FIONBIO, {ENOTTY}), Error(TapError::kPoll, ENOTTY));
+  EXPECT_EQ(refusal(TUNSETOFFLOAD, {EINVAL, EINVAL}), Error(TapError::kOffloads, EINVAL));
+  watches.next = {ENOSPC};
+  EXPECT_EQ(TapBackend::open("gp0").error(), Error(TapError::kPoll, ENOSPC));
+  EXPECT_TRUE(TapBackend::open("gp0"));
+}
+
+TEST_P(TapTest, AProcessWithoutDescriptorsLeftHasNoTap) {
+  std::vector<Fd> queues;
+  queues.emplace_back(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  ::rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const ::rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto opened = TapBackend::open("gp0");
+  const auto created = TapBackend::create(std::move(queues));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(opened.error(), Error(SystemError::kOpen, EMFILE));
+  EXPECT_EQ(created.error(), Error(TapError::kPoll, EMFILE));
+}
+
 TEST_P(TapTest, RefusesWhatIsNoTapOfItsKind) {
   EXPECT_EQ(TapBackend::open("a-name-of-16-byt").error(), Error(TapError::kName, 16, 15));
   EXPECT_EQ(TapBackend::open("gp0", 0).error(), Error(NetConfigError::kPairs, 0, kMaxPairs));
+  EXPECT_EQ(TapBackend::open("gp0", kMaxPairs + 1).error(),
+            Error(NetConfigError::kPairs, kMaxPairs + 1, kMaxPairs));
   EXPECT_EQ(TapBackend::create({}).error(), NetConfigError::kPairs);
   const auto tap = TapBackend::open("gp0").value();
   EXPECT_EQ(TapBackend::open("gp0").error(), Error(TapError::kInterface, EBUSY));

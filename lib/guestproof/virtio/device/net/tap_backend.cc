@@ -35,14 +35,6 @@ std::unexpected<Error> failed(E what) {
   return fail(what, static_cast<std::uint64_t>(errno));
 }
 
-template <class Call>
-auto uninterrupted(Call call) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0 || errno != EINTR) return result;
-  }
-}
-
 /// Of virtio-net's bits, as TUNSETOFFLOAD has them.
 unsigned tap_offloads(std::uint64_t guest) {
   unsigned bits = 0;
@@ -74,13 +66,11 @@ Result<void> prepare_queue(const Fd& queue, int flags) {
   const auto has = static_cast<unsigned short>(request.ifr_flags);
   if ((has & flags) != flags) return fail(TapError::kFlags, has, static_cast<unsigned>(flags));
   const int header = sizeof(VirtioNetHdr);
-  const int little_endian = 1;
+  const int on = 1;
   if (::ioctl(queue.get(), TUNSETVNETHDRSZ, &header) != 0 ||
-      ::ioctl(queue.get(), TUNSETVNETLE, &little_endian) != 0)
+      ::ioctl(queue.get(), TUNSETVNETLE, &on) != 0)
     return failed(TapError::kHeader);
-  const int status = ::fcntl(queue.get(), F_GETFL);
-  if (status < 0 || ::fcntl(queue.get(), F_SETFL, status | O_NONBLOCK) != 0)
-    return failed(TapError::kPoll);
+  if (::ioctl(queue.get(), FIONBIO, &on) != 0) return failed(TapError::kPoll);
   return {};
 }
 
@@ -150,9 +140,12 @@ Result<void> TapBackend::set_pairs(std::uint16_t pairs) {
   return {};
 }
 
+// The queues are non-blocking: no signal interrupts the next two. A queue that is detached the
+// kernel would go on with.
+
 Result<bool> TapBackend::send(std::uint16_t pair, std::span<const ::iovec> parts) {
-  const auto put = uninterrupted(
-      [&] { return ::writev(queues_[pair].get(), parts.data(), static_cast<int>(parts.size())); });
+  if (pair >= pairs_) return fail(SystemError::kWrite, EBADFD);
+  const auto put = ::writev(queues_[pair].get(), parts.data(), static_cast<int>(parts.size()));
   if (put >= 0) return true;
   if (errno == EAGAIN) return false;
   return failed(SystemError::kWrite);
@@ -160,8 +153,8 @@ Result<bool> TapBackend::send(std::uint16_t pair, std::span<const ::iovec> parts
 
 Result<std::optional<std::size_t>> TapBackend::receive(std::uint16_t pair,
                                                        std::span<std::byte> into) {
-  const auto got =
-      uninterrupted([&] { return ::read(queues_[pair].get(), into.data(), into.size()); });
+  if (pair >= pairs_) return fail(SystemError::kRead, EBADFD);
+  const auto got = ::read(queues_[pair].get(), into.data(), into.size());
   if (got >= 0) return static_cast<std::size_t>(got);
   if (errno == EAGAIN) return std::nullopt;
   return failed(SystemError::kRead);
