@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -12,7 +14,27 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <ranges>
 #include <vector>
+
+#include "planned_errors.h"
+
+// System calls of the sockets, replaced for this program.
+namespace {
+guestproof::PlannedErrors listens, receptions, watches;
+}  // namespace
+
+extern "C" {
+int listen(int fd, int backlog) noexcept {
+  return listens.fail() ? -1 : static_cast<int>(::syscall(SYS_listen, fd, backlog));
+}
+::ssize_t recv(int fd, void* into, std::size_t size, int flags) {
+  return receptions.fail() ? -1 : ::syscall(SYS_recvfrom, fd, into, size, flags, nullptr, nullptr);
+}
+int epoll_ctl(int epoll, int what, int fd, ::epoll_event* event) noexcept {
+  return watches.fail() ? -1 : static_cast<int>(::syscall(SYS_epoll_ctl, epoll, what, fd, event));
+}
+}
 
 namespace guestproof::virtio::vsock {
 namespace {
@@ -52,6 +74,18 @@ std::string hear(const Fd& fd) {
   const auto got = ::recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT);
   text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
   return text;
+}
+/// What the call answers in a process that can open `count` more descriptors.
+template <class Call>
+auto with_descriptors(::rlim_t count, Call&& call) {
+  const Fd next(::dup(0));
+  ::rlimit before{};
+  EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const ::rlimit few{static_cast<::rlim_t>(next.get()) + 1 + count, before.rlim_max};
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto answer = call();
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  return answer;
 }
 /// Whether the other end is closed, and nothing is left to be heard.
 bool closed(const Fd& fd) {
@@ -176,6 +210,14 @@ TEST_F(UnixSocketsTest, SilentClientsKeepNobodyOut) {
   EXPECT_EQ(event.port, 52u);
   EXPECT_TRUE(closed(silent[0]));
   EXPECT_FALSE(closed(silent[1]));
+}
+
+TEST_F(UnixSocketsTest, NobodyIsClosedForOneMoreWhenTheOldestIsGone) {
+  std::vector<Fd> silent;
+  for (std::size_t i = 0; i < kMaxSilentClients + 1; ++i) silent.push_back(client_of(path));
+  silent[0] = Fd();
+  EXPECT_FALSE(sockets->next_event());
+  EXPECT_EQ(std::ranges::count_if(silent | std::views::drop(1), closed), 0);
 }
 
 TEST_F(UnixSocketsTest, ManyClientsAtOnceAreAllHeard) {
@@ -306,14 +348,7 @@ TEST_F(UnixSocketsTest, ASocketThatIsClosedHasNoEvents) {
 TEST_F(UnixSocketsTest, AClientWaitsWhileTheProcessHasNoDescriptorLeft) {
   const auto client = client_of(path);
   say(client, "CONNECT 52\n");
-  ::rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  auto none = before;
-  none.rlim_cur = 0;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const auto event = sockets->next_event();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  EXPECT_FALSE(event);
+  EXPECT_FALSE(with_descriptors(0, [&] { return sockets->next_event(); }));
   EXPECT_EQ(sockets->next_event()->port, 52u);
 }
 
@@ -322,6 +357,62 @@ TEST_F(UnixSocketsTest, APathHasRoomForAPortAndIsNotTaken) {
   EXPECT_EQ(UnixSockets::listen("").error(), Error(SocketError::kPath, 0, 96));
   EXPECT_EQ(UnixSockets::listen(std::string(97, 'x')).error(), Error(SocketError::kPath, 97, 96));
   EXPECT_EQ(UnixSockets::listen("/nowhere/at/all").error(), Error(SocketError::kBind, ENOENT));
+}
+
+TEST_F(UnixSocketsTest, WhatTheSystemRefusesLeavesNothingBehind) {
+  const auto other = folder + "/w";
+  const auto refusal = [&] { return UnixSockets::listen(other).error(); };
+  EXPECT_EQ(with_descriptors(0, refusal), Error(SocketError::kSocket, EMFILE));
+  EXPECT_EQ(with_descriptors(1, refusal), Error(SocketError::kEpoll, EMFILE));
+  listens.next = {ENOMEM};
+  EXPECT_EQ(refusal(), Error(SocketError::kBind, ENOMEM));
+  watches.next = {ENOSPC};
+  EXPECT_EQ(refusal(), Error(SocketError::kEpoll, ENOSPC));
+  EXPECT_FALSE(std::filesystem::exists(other));
+}
+
+TEST_F(UnixSocketsTest, AGuestIsRefusedWhereTheSystemHasNoRoom) {
+  const auto service = service_at(path + "_80");
+  const auto refusal = [&] { return sockets->connect(80).error(); };
+  EXPECT_EQ(with_descriptors(0, refusal), Error(SocketError::kSocket, EMFILE));
+  watches.next = {ENOSPC};
+  EXPECT_EQ(refusal(), Error(SocketError::kEpoll, ENOSPC));
+  EXPECT_TRUE(closed(accept_from(service)));
+}
+
+TEST_F(UnixSocketsTest, AClientThatCannotBeWatchedIsClosed) {
+  const auto client = client_of(path);
+  say(client, "CONNECT 52\n");
+  watches.next = {ENOSPC};
+  EXPECT_FALSE(sockets->next_event());
+  EXPECT_EQ(::send(client.get(), "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+}
+
+TEST_F(UnixSocketsTest, AClientWhoseTextCannotBeReadIsClosed) {
+  for (const auto& errors : {std::vector{ECONNRESET}, std::vector{0, ECONNRESET}}) {
+    const auto client = client_of(path);
+    say(client, "CONNECT 52\n");
+    receptions.next = errors;
+    EXPECT_FALSE(sockets->next_event());
+    EXPECT_EQ(::send(client.get(), "x", 1, MSG_NOSIGNAL), -1);
+    EXPECT_EQ(errno, EPIPE);
+  }
+}
+
+TEST_F(UnixSocketsTest, CallsThatASignalInterruptsAreMadeAgain) {
+  receptions.next = {EINTR, EINTR};
+  const auto [client, event] = connect_client("CONNECT 52\n");
+  EXPECT_EQ(event.port, 52u);
+  say(client, "good day");
+  receptions.next = {EINTR};
+  EXPECT_EQ(read(event.socket), "good day");
+}
+
+TEST_F(UnixSocketsTest, AClientThatIsGoneIsAnErrorOfAccepting) {
+  auto [client, event] = connect_client("CONNECT 52\n");
+  client = Fd();
+  EXPECT_EQ(sockets->accept(event.socket, 1).error(), Error(SocketError::kWrite, EPIPE));
 }
 
 TEST_F(UnixSocketsTest, ThePathIsRemovedInTheEnd) {

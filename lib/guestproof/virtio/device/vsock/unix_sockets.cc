@@ -21,7 +21,7 @@ std::unexpected<Error> system_error(SocketError what) {
   return fail(what, static_cast<std::uint64_t>(errno));
 }
 
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }
+bool would_block() { return errno == EAGAIN; }
 
 template <class Call>
 auto uninterrupted(Call&& call) {
