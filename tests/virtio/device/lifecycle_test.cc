@@ -310,6 +310,35 @@ TEST_F(LifecycleTest, TheBackEndIsServedWhileTheDeviceRuns) {
   EXPECT_EQ(lifecycle.host_fd(), 7);
 }
 
+/// Says what every device has to say, and nothing more.
+class PlainDevice final : public VirtioDevice<Memory> {
+ public:
+  [[nodiscard]] std::uint32_t device_id() const override { return 42; }
+  [[nodiscard]] std::uint64_t features() const override { return 3; }
+  [[nodiscard]] std::span<const std::uint16_t> queue_sizes() const override { return {}; }
+  void attach(Driver<Memory>&) override {}
+  void start() override {}
+  [[nodiscard]] Result<bool> serve(std::uint16_t) override { return false; }
+  void stop_queue(std::uint16_t) override {}
+  void reset() override {}
+  [[nodiscard]] Result<void> save(std::vector<std::byte>&) override { return {}; }
+  [[nodiscard]] Result<void> restore(std::span<const std::byte>) override { return {}; }
+};
+
+TEST_F(LifecycleTest, ADeviceNeedsNeitherConfigurationNorBackEnd) {
+  PlainDevice plain;
+  DeviceLifecycle<Memory> alone(plain, memory, host);
+  ASSERT_TRUE(alone.set_status(kDriving));
+  ASSERT_TRUE(alone.set_driver_features(0, 1));  // of any subset
+  ASSERT_TRUE(alone.set_driver_features(1, 1));
+  ASSERT_TRUE(alone.set_status(kRunning));
+  EXPECT_TRUE(alone.running());
+  EXPECT_EQ(alone.host_fd(), -1);
+  EXPECT_FALSE(alone.host_ready().value());
+  EXPECT_EQ(alone.config_bytes(), 0U);
+  EXPECT_EQ(plain.write_config(2, {}).error(), Error(DeviceError::kConfigReadOnly, 2));
+}
+
 TEST_F(LifecycleTest, RingFeaturesReachTheQueues) {
   const auto features = [&](std::uint64_t accepted) {
     lifecycle.reset();

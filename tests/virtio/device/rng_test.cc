@@ -1,5 +1,8 @@
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <deque>
 
@@ -7,7 +10,17 @@
 #include "guestproof/testing/watched_memory.h"
 #include "guestproof/virtio/device/lifecycle.h"
 #include "guestproof/virtio/device/rng/virtio_rng.h"
+#include "planned_errors.h"
 #include "print.h"
+
+// The kernel's source, replaced for this program.
+namespace {
+guestproof::PlannedErrors requests;
+}  // namespace
+
+extern "C" ::ssize_t getrandom(void* into, std::size_t size, unsigned flags) {
+  return requests.fail() ? -1 : ::syscall(SYS_getrandom, into, size, flags);
+}
 
 namespace guestproof::virtio::rng {
 namespace {
@@ -178,6 +191,15 @@ TEST(KernelEntropyTest, FillsWithBytesThatDiffer) {
   EXPECT_EQ(source.fill(second), 64U);
   EXPECT_NE(first, second);
   EXPECT_EQ(source.host_fd(), -1);
+}
+
+TEST(KernelEntropyTest, AsksAgainAfterASignalAndSaysWhatFailed) {
+  KernelEntropy source;
+  std::array<std::byte, 64> bytes{};
+  requests.next = {EINTR, EINTR};
+  EXPECT_EQ(source.fill(bytes), 64U);
+  requests.next = {EINTR, ENOSYS};
+  EXPECT_EQ(source.fill(bytes).error(), Error(SystemError::kRead, ENOSYS));
 }
 
 }  // namespace

@@ -224,6 +224,28 @@ TEST_F(PackedRingTest, RefusesATableLongerThanTheQueue) {
   EXPECT_EQ(*fault(), Error(ChainError::kTooLong, kSize, kSize));
 }
 
+TEST(PackedRing, RefusesAChainLongerThanAnyMayBe) {
+  using Memory = testing::WatchedMemory;
+  constexpr std::array kRegions{Memory::RegionSpec{GuestAddress(0), 0x10000}};
+  Memory memory(kRegions);
+  const auto guest = memory.guest();
+  const auto layout =
+      QueueLayout::at(GuestAddress(0), 2 * kMaxChainDescriptors, RingLayout::kPacked);
+  testing::PackedDriver<Memory::GuestView> driver(guest, layout);
+  VirtQueue<Memory> queue;
+  ASSERT_TRUE(queue.activate(memory, layout.config(), {.packed = true}));
+  const BufferSpec byte{GuestAddress(0xf000), 1, true};
+
+  driver.add_chain(std::vector(kMaxChainDescriptors, byte));
+  driver.add_chain(std::vector(kMaxChainDescriptors - 1, byte));
+  EXPECT_EQ(queue.pop().value()->writable_bytes(), kMaxChainDescriptors);
+  EXPECT_FALSE(queue.pop().value()->fault());
+  ASSERT_TRUE(driver.take_used());
+  driver.add_chain(std::vector(kMaxChainDescriptors + 1, byte));
+  EXPECT_EQ(*queue.pop().value()->fault(),
+            Error(ChainError::kTooLong, kMaxChainDescriptors, kMaxChainDescriptors));
+}
+
 TEST_F(PackedRingTest, RefusesATableOutsideMemory) {
   driver.write_descriptor(0, GuestAddress(0x7ff0), 32, 0, kIndirect | kAvail);
 

@@ -1,6 +1,8 @@
 #include "guestproof/virtio/device/balloon/discard_backend.h"
 
+#include <errno.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cstring>
 
@@ -72,6 +74,25 @@ TEST_F(DiscardBackendTest, RangesRunAcrossRegionsAndSpareReadOnlyOnes) {
   std::vector<std::uint64_t> expected;
   for (std::uint64_t i = 7; i < 16; ++i) expected.push_back(i);
   EXPECT_EQ(zeroed(memory), expected);
+}
+
+TEST_F(DiscardBackendTest, MemoryNeedNotBeTracked) {
+  const auto memory = MappedMemory::Builder().anonymous(GuestAddress(0), 4 * page).build().value();
+  std::memset(memory.regions()[0].host(), 0x5a, 4 * page);
+  ASSERT_TRUE(DiscardBackend(memory).inflate(bytes(page, 2 * page)));
+  EXPECT_EQ(zeroed(memory), (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST_F(DiscardBackendTest, PagesThatAreLockedAreAnErrorAndStay) {
+  for (const bool files : {false, true}) {
+    const auto memory = map(files);
+    const auto& region = memory.regions()[0];
+    ASSERT_EQ(::mlock(region.host() + 2 * page, page), 0);
+    EXPECT_EQ(DiscardBackend(memory).inflate(bytes(2 * page, page)).error(),
+              Error(SystemError::kDiscard, EINVAL));
+    EXPECT_TRUE(zeroed(memory).empty());
+    EXPECT_FALSE(region.dirty()->is_dirty(2 * page / DirtyBitmap::kPageSize));
+  }
 }
 
 TEST_F(DiscardBackendTest, NothingAndWhatIsNoMemoryIsNothing) {

@@ -324,6 +324,27 @@ TEST_P(BalloonTest, SavingPutsTheBufferOfStatisticsBackAndItIsNotHeardTwice) {
   EXPECT_EQ(backend.heard.size(), 2U);
 }
 
+TEST_P(BalloonTest, ABackEndNeedNotListen) {
+  class Deaf final : public BalloonBackend {
+   public:
+    [[nodiscard]] Result<void> inflate(const PageRange&) override { return {}; }
+    [[nodiscard]] Result<void> deflate(const PageRange&) override { return {}; }
+    [[nodiscard]] Result<void> report(const PageRange&) override { return {}; }
+  } deaf;
+  VirtioBalloon<Memory> other(deaf);
+  DeviceLifecycle<Memory> its(other, memory, host);
+  Guest driver(its, memory, GetParam());
+  driver.start(kStats, {0, 1, 2});
+  driver.write(kData, std::vector{stat(0, 1)});
+  driver.add(kStatsq, {{kData, 10}});
+  driver.kick(kStatsq);
+  EXPECT_EQ(driver.used(kStatsq), std::nullopt);
+  other.request_statistics();
+  EXPECT_FALSE(its.host_ready().value());
+  EXPECT_EQ(driver.used(kStatsq), 0U);
+  EXPECT_TRUE(host.take().empty());
+}
+
 TEST_P(BalloonTest, ADeviceThatWasSavedGoesOn) {
   start();
   give({stat(0, 1)});

@@ -64,6 +64,7 @@ struct Plans {
   std::vector<unsigned long> discards;   // requests of ioctl()
   std::array<std::uint64_t, 2> range{};  // of the last of them
   std::optional<PretendedDevice> device;
+  std::optional<::blksize_t> block;  // of the file system
 };
 Plans plans;
 
@@ -130,6 +131,7 @@ extern "C" {
 int fstat(int fd, struct ::stat* status) {
   const auto result = static_cast<int>(::syscall(SYS_newfstatat, fd, "", status, AT_EMPTY_PATH));
   if (result == 0 && plans.device) status->st_mode = S_IFBLK | 0600;
+  if (result == 0 && plans.block) status->st_blksize = *plans.block;
   return result;
 }
 int ioctl(int fd, unsigned long request, ...) {
@@ -438,6 +440,19 @@ TEST(FileTopology, IsThatOfTheFileSystem) {
   const auto backend = FileBackend::create(file.duplicate().value()).value();
   EXPECT_FALSE(backend.block_device());
   EXPECT_EQ(backend.topology(), (Topology{.physical_block_bytes = 4096, .minimum_io_bytes = 4096}));
+}
+
+TEST(FileTopology, OfNoUsefulBlockIsThatOfADisk) {
+  const auto file = memory_file();
+  const auto topology_with = [&](::blksize_t block) {
+    plans.block = block;
+    return FileBackend::create(file.duplicate().value()).value().topology();
+  };
+  EXPECT_EQ(topology_with(65536).physical_block_bytes, 65536u);
+  EXPECT_EQ(topology_with(131072), Topology());
+  EXPECT_EQ(topology_with(4096 + 512), Topology());
+  EXPECT_EQ(topology_with(256), Topology());
+  plans = {};
 }
 
 /// A real block device over a file; nothing where this process may not have one.

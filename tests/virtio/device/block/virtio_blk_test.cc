@@ -168,6 +168,7 @@ TYPED_TEST(VirtioBlkTest, IsABlockDevice) {
   EXPECT_EQ(this->lifecycle.device_id(), 2u);
   EXPECT_EQ(this->lifecycle.queue_count(), 2u);
   EXPECT_EQ(this->lifecycle.config_bytes(), 72u);
+  EXPECT_EQ(this->lifecycle.host_fd(), -1);
   le64 capacity;
   ASSERT_TRUE(this->lifecycle.read_config(0, std::as_writable_bytes(std::span(&capacity, 1))));
   EXPECT_EQ(capacity, 64u);

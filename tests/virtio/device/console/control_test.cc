@@ -99,6 +99,13 @@ TEST_F(PortControlTest, ASizeThatIsKnownIsToldWhenThePortIsReady) {
   EXPECT_EQ(send().size(), 1U);
 }
 
+TEST_F(PortControlTest, ASizeOfRowsOnlyIsOne) {
+  control.resize(0, 0, 25);
+  const auto told = bring_up(0);
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_EQ(told[1], (Message{0, kResize, 0, std::string("\0\0\x19\0", 4)}));
+}
+
 TEST_F(PortControlTest, TheGuestOpensAndCloses) {
   bring_up(1);
   EXPECT_EQ(receive(1, kOpen, 1).value(), 1U);
@@ -215,6 +222,24 @@ TEST_F(PortControlTest, OnlyStatesThatADriverCanReachAreRestored) {
             wrong(1));
   EXPECT_TRUE(refusal(true, {.state = State::kReady, .plugged = true, .guest_open = true}));
   EXPECT_EQ(ends[0].opened, std::vector{true});
+}
+
+TEST(ConsolePortTest, NeedNotCareWhoHasOpenedItNorBeWaitedFor) {
+  class Plain final : public ConsolePort {
+   public:
+    [[nodiscard]] Result<std::size_t> write(std::span<const std::byte> in) override {
+      return in.size();
+    }
+    [[nodiscard]] Result<std::size_t> read(std::span<std::byte>) override { return 0U; }
+  } port;
+  PortControl control({{.port = &port}});
+  ASSERT_TRUE(control.receive({.id = 0, .event = kDeviceReady, .value = 1}));
+  control.sent();
+  ASSERT_TRUE(control.receive({.id = 0, .event = kReady, .value = 1}));
+  EXPECT_EQ(control.receive({.id = 0, .event = kOpen, .value = 1}).value(), 0U);
+  EXPECT_TRUE(control.port(0).guest_open);
+  EXPECT_EQ(port.input_fd(), -1);
+  EXPECT_EQ(port.output_fd(), -1);
 }
 
 }  // namespace

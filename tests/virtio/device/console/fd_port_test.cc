@@ -6,13 +6,29 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <vector>
 
 #include "guestproof/virtio/device/console/port_poll.h"
+#include "planned_errors.h"
 #include "print.h"
+
+// The system calls of a port, replaced for this program.
+namespace {
+guestproof::PlannedErrors reads, writes;
+}  // namespace
+
+extern "C" {
+::ssize_t read(int fd, void* into, std::size_t size) {
+  return reads.fail() ? -1 : ::syscall(SYS_read, fd, into, size);
+}
+::ssize_t write(int fd, const void* from, std::size_t size) {
+  return writes.fail() ? -1 : ::syscall(SYS_write, fd, from, size);
+}
+}
 
 namespace guestproof::virtio::console {
 namespace {
@@ -123,6 +139,30 @@ TEST(FdPortTest, WhatIsNoOpenFileIsRefused) {
   ::close(number);
   EXPECT_EQ(FdPort::create(std::move(closed), Fd(), WhenFull::kWait).error(),
             Error(SystemError::kOpen, EBADF));
+}
+
+TEST(FdPortTest, WhatCannotBeMadeNonBlockingIsRefused) {
+  const Error refusal(SystemError::kOpen, EBADF);
+  EXPECT_EQ(FdPort::create(Fd(::open("/", O_PATH | O_CLOEXEC)), Fd(), WhenFull::kWait).error(),
+            refusal);
+  Pipe in;
+  const auto copy = in.from.duplicate().value();
+  const auto before = ::fcntl(copy.get(), F_GETFL);
+  EXPECT_EQ(FdPort::create(std::move(in.from), Fd(::open("/", O_PATH | O_CLOEXEC)), WhenFull::kWait)
+                .error(),
+            refusal);
+  EXPECT_EQ(::fcntl(copy.get(), F_GETFL), before);
+}
+
+TEST(FdPortTest, CallsThatASignalInterruptsAreMadeAgain) {
+  Pipe in, out;
+  auto port = FdPort::create(std::move(in.from), std::move(out.to), WhenFull::kWait).value();
+  ASSERT_EQ(::write(in.to.get(), "hello", 5), 5);
+  reads.next = {EINTR, EINTR};
+  EXPECT_EQ(read_from(*port), "hello");
+  writes.next = {EINTR, EINTR};
+  EXPECT_EQ(port->write(bytes_of("you")), 3U);
+  EXPECT_EQ(read_from(out.from), "you");
 }
 
 bool readable(const PortPoll& poll) {
