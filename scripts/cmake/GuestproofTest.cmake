@@ -4,14 +4,30 @@
 # of GoogleTest's. The build targets `unit`, `prop` and `replay` are all programs of a label. ABROAD: the sources (by
 # regular expressions) that are worth their time on other architectures too. The static presets have these programs
 # only, and every other preset lists them, one ctest each, to be run from the folders of the foreign presets.
-# A build under ThreadSanitizer has the programs that start threads, the others show it nothing; one under
-# AddressSanitizer leaves out the seeds, which its fuzz build replays.
+# A build under ThreadSanitizer has the programs that start threads, the others show it nothing; a fuzz build leaves out
+# the seeds, which it replays.
 if(CMAKE_CROSSCOMPILING)
   include(GuestproofGoogleTest)
 else()
   find_package(GTest REQUIRED)
 endif()
 include(GoogleTest)
+
+# What most of a test program's compilation goes into is read once: every program takes over this one's headers.
+add_library(guestproof_test_headers OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/headers.cc)
+target_precompile_headers(guestproof_test_headers PRIVATE <algorithm> <array> <chrono> <filesystem> <functional> <map> <set>
+  <string> <thread> <variant> <vector> <gtest/gtest.h> <gmock/gmock.h>)
+
+# What a test program is built with; the same for all, as precompiled headers ask for.
+function(guestproof_test_options target)
+  target_link_libraries(${target} PRIVATE guestproof_testing_harness guestproof_virtio_device_block guestproof_virtio_device_block_uring guestproof_virtio_device_vsock guestproof_kvm guestproof_warnings guestproof_instrument ${ARGN} GTest::gmock)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${target} PRIVATE GUESTPROOF_CORPUS="${PROJECT_SOURCE_DIR}/corpus")
+  # They are compiled for seconds and run for milliseconds. The rest is what ccache asks for.
+  target_compile_options(${target} PRIVATE -O0 $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
+    $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
+endfunction()
+guestproof_test_options(guestproof_test_headers)
 
 function(guestproof_tests label suffix)
   cmake_parse_arguments(arg "" "MAIN" "LIBRARIES;ABROAD" ${ARGN})
@@ -31,7 +47,7 @@ function(guestproof_tests label suffix)
     elseif(GUESTPROOF_STATIC)
       continue()
     endif()
-    if(GUESTPROOF_SANITIZER STREQUAL "address" AND source MATCHES "_seeds_test")
+    if(GUESTPROOF_ENGINE AND source MATCHES "_seeds_test")
       continue()
     endif()
     if(GUESTPROOF_SANITIZER STREQUAL "thread")
@@ -51,9 +67,8 @@ function(guestproof_test_program label name source)
     add_custom_target(${label})
   endif()
   add_executable(${name} ${source})
-  target_link_libraries(${name} PRIVATE guestproof_testing_harness guestproof_virtio_device_block guestproof_virtio_device_block_uring guestproof_virtio_device_vsock guestproof_kvm guestproof_warnings guestproof_instrument ${ARGN} GTest::gmock)
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(${name} PRIVATE GUESTPROOF_CORPUS="${PROJECT_SOURCE_DIR}/corpus")
+  guestproof_test_options(${name} ${ARGN})
+  target_precompile_headers(${name} REUSE_FROM guestproof_test_headers)
   add_dependencies(${label} ${name})
 endfunction()
 

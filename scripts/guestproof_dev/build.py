@@ -6,6 +6,7 @@ riscv64 are the library and statically linked test programs for a machine of tha
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from guestproof_dev import process, setup, terminal
 from guestproof_dev.errors import Fail
 from guestproof_dev.paths import BUILD, ROOT
 
+# Without it ccache passes by what is compiled with precompiled headers.
+_CCACHE = {"CCACHE_SLOPPINESS": "pch_defines,time_macros"}
 PRESETS = ROOT / "CMakePresets.json"
 PACKAGES = {"dev": {"build"}, "release": {"build"}, "x86_64": {"build"}, "aarch64": {"build", "cross"},
             "riscv64": {"build", "cross"}}  # of the others, which Clang builds, {"build", "fuzz"}
@@ -88,7 +91,7 @@ def _configure(preset: str, folder: Path) -> None:
 def quiet(command, what: str) -> None:
     """Runs the command in the root and shows its output only when it fails."""
     with process.start(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       text=True, errors="replace") as child:
+                       text=True, errors="replace", env={**os.environ, **_CCACHE}) as child:
         lines = _read(child)
         code = child.wait()
     if code != 0:

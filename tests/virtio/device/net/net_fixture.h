@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -57,11 +58,12 @@ inline Bytes after(const Bytes& bytes, std::size_t count) {
 
 /// An IPv4 frame of so many bytes for this address; no two neighbours of its data are equal.
 inline Bytes frame(std::size_t size, const MacAddress& to = kMac) {
-  Bytes bytes(size);
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * 7 + i / 251);
   const std::array<std::uint8_t, 8> rest{0x02, 0, 0, 0, 0, 9, 0x08, 0x00};
+  Bytes bytes(std::max(size, to.size() + rest.size()));
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * 7 + i / 251);
   std::memcpy(bytes.data(), to.data(), to.size());
   std::memcpy(bytes.data() + to.size(), rest.data(), rest.size());
+  bytes.resize(size);
   return bytes;
 }
 /// One of a VLAN.

@@ -1,0 +1,1 @@
+// The headers that test programs share need a source to be compiled with.
