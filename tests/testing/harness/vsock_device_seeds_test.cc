@@ -134,6 +134,32 @@ constexpr Seed kVsockDeviceSeeds[] = {
     {"an_event_for_nothing", "rx:response",
      ESTABLISHED "backend kind=8\nrequest queue=1 kind=0x13 flags=kick\nbackend kind=8\nkick"},
 
+    {"a_host_without_sockets", "tx:request",
+     "backend kind=2 value=0x6400\nbackend kind=3\nbackend kind=8\n" ESTABLISHED},
+    {"the_host_goes_and_comes_to_nothing", "tx:rst",
+     ESTABLISHED "request queue=1 kind=0x13 flags=kick\nbackend kind=2 value=0x6400\n"
+                 "backend kind=3\nbackend kind=4\nbackend kind=5 value=0x6400\nbackend kind=8\n"
+                 "request flags=kick"},
+    {"the_host_ends_and_goes_twice", "rx:shutdown",
+     ESTABLISHED "backend kind=3\nbackend kind=3\nbackend kind=2 value=0x6400\n"
+                 "backend kind=4\nbackend kind=4\nrequest\nrequest flags=kick"},
+    {"the_host_sends_what_the_guest_takes_no_more", "tx:shutdown",
+     ESTABLISHED "request queue=1 kind=0x14 extra=1 flags=kick\nbackend kind=2 value=0x6400\n"
+                 "request\nrequest flags=kick"},
+    {"writes_of_as_many_bytes_as_there_are", "data:to_host",
+     ESTABLISHED "backend kind=7 value=7\nrequest queue=1 kind=0x10 length=100 flags=kick\n"
+                 "backend kind=7\nrequest queue=1 kind=0x10 length=100 flags=kick"},
+    {"no_rx_queue", "host:client_accepted",
+     CLIENT "access index=0x30\naccess index=0x44\nbackend kind=2 value=0x6400\nsave\n"
+            "backend kind=1 value=23"},
+    {"no_tx_queue", "tx:request",
+     ESTABLISHED "access index=0x30 value=1\naccess index=0x44\nbackend kind=2 value=0x6400\n"
+                 "save\nrequest flags=kick"},
+    {"answers_that_wait_for_a_queue_that_is_gone", "answers:full",
+     "request queue=1 value=1\nrequest queue=1 value=2\nrequest queue=1 value=3\n"
+     "request queue=1 value=4\nrequest queue=1 value=5\nrequest queue=1 value=6\nkick queue=1\n"
+     "access index=0x30 value=1\naccess index=0x44\nrequest\nrequest\nrequest\nkick"},
+
     {"unknown", "error:vsock_connection.unknown",
      "request queue=1 kind=0 value=7 length=10 flags=kick\nrequest flags=kick"},
     {"a_rst_of_nothing", "tx:rst", "request queue=1 kind=3 value=7 flags=kick\nrequest flags=kick"},

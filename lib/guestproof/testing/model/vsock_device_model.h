@@ -81,6 +81,9 @@ class VsockDeviceModel final : public DeviceModel {
   [[nodiscard]] std::vector<std::uint16_t> queue_sizes() const override { return {256, 256, 16}; }
   [[nodiscard]] std::vector<std::uint8_t> config() const override;
   void start(std::uint64_t features) override;
+  void stop_queue(std::size_t queue) override {
+    if (queue == 1) waiting = false;
+  }
   void reset() override;
   [[nodiscard]] ModelError restore(std::span<const std::uint8_t> bytes) override;
 

@@ -55,7 +55,9 @@ class VirtioVsock final : public VirtioDevice<M> {
     started_ = true;
     connections_.negotiate(driver_->features());
   }
-  void stop_queue(std::uint16_t) override {}
+  void stop_queue(std::uint16_t queue) override {
+    if (queue == kTxQueue) tx_waits_ = false;  // nothing is there any more that could
+  }
   void reset() override {
     connections_.reset();
     started_ = reset_owed_ = tx_waits_ = false;
