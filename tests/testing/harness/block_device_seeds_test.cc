@@ -70,6 +70,26 @@ constexpr Seed kSeeds[] = {
         kick)"},
     {"a_broken_queue", "device:needs_reset", "entry index=0 next=99\navail next=1\nkick\nrequest"},
 
+    {"a_cache_mode_before_the_start", "guest:register_access", R"(
+        access index=0x70
+        access index=0x70 value=1
+        access index=0x70 value=3
+        access index=0x24
+        access index=0x20 value=0xa00
+        access index=0x24 value=1
+        access index=0x20 value=1
+        access index=0x70 value=11
+        access next=2 index=32 length=1
+        access index=0x70 value=15
+        access kind=1 next=2 index=32 length=1)"},
+    {"a_cache_mode_of_two_bytes", "guest:register_refused",
+     "access next=2 index=32 value=1 length=2\naccess kind=1 next=2 index=32 length=1"},
+    {"saved_with_a_queue_disabled", "guest:restore", R"(
+        access index=0x30 value=1
+        access index=0x44 value=0
+        save
+        request value=3 length=512)"},
+
     // In flight.
     {"one_waits", "request:data", R"(
         backend kind=8 value=1
@@ -135,6 +155,44 @@ constexpr Seed kSeeds[] = {
         complete
         complete
         complete
+        complete)"},
+    {"a_queue_that_stays_full", "device:no_room", R"(
+        queue index=5
+        backend kind=8 value=1
+        request value=1
+        request value=2
+        request value=3
+        request value=4
+        request value=5
+        request value=6
+        request value=7
+        request value=8
+        kick
+        complete
+        complete
+        complete)"},
+    {"a_segment_of_no_sectors", "request:ok", R"(
+        backend kind=8 value=1
+        write address=header+0 width=8 value=11
+        write address=header+8 width=8 value=0
+        write address=data+0 width=8 value=4
+        write address=data+8 width=8 value=0
+        write address=data+16 width=8 value=2
+        write address=data+24 width=8 value=2
+        desc index=0 address=header+0 length=16 flags=next next=1
+        desc index=1 address=data+0 length=32 flags=next next=2
+        desc index=2 address=data+64 length=1 flags=write
+        publish index=0
+        kick
+        complete)"},
+    {"a_driver_that_wants_little", "request:unsupp", R"(
+        backend kind=0 value=0x16006
+        activate
+        backend kind=8 value=1
+        request kind=1 value=2 length=4096 cut=0x1c flags=kick
+        request kind=4 value=1 length=16 flags=kick
+        request kind=5 value=1 length=12 flags=kick
+        request kind=6 value=20 length=8 flags=kick
         complete)"},
     {"it_goes_on_later", "disk:goes_on_later", R"(
         backend kind=8 value=1

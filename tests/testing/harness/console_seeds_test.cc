@@ -122,6 +122,57 @@ constexpr Seed kConsoleSeeds[] = {
      "request queue=2\nrequest queue=2\nkick queue=2\nrequest queue=3 flags=kick\n"
      "request queue=3 kind=3 next=0 flags=kick\nrequest queue=3 kind=6 next=0 flags=kick\n"
      "backend kind=7 value=2\nbackend kind=7 value=3"},
+    {"a_size_of_rows_only", "control:sent",
+     "request queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\n"
+     "kick queue=2\nrequest queue=3 flags=kick\nbackend kind=7 value=0xa0000\n"
+     "request queue=3 kind=3 next=0 flags=kick\nrequest queue=2 flags=kick"},
+    {"a_size_of_a_port_that_is_no_console", "control:sent",
+     "request queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\n"
+     "kick queue=2\nrequest queue=3 flags=kick\nrequest queue=3 kind=3 next=1 flags=kick\n"
+     "backend kind=7 value=3\nrequest queue=2 flags=kick"},
+    {"a_host_that_is_closed_from_the_start", "control:sent",
+     "backend kind=6 value=1\n"
+     "request queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\n"
+     "kick queue=2\nrequest queue=3 flags=kick\nrequest queue=3 kind=3 next=1 flags=kick\n"
+     "save\nbackend kind=6 value=3"},
+    {"a_port_that_is_there_already", "control:sent",
+     "backend kind=5 value=3\nrequest queue=2 flags=kick\nrequest queue=3 flags=kick\n"
+     "backend kind=5 value=3\nrequest queue=2 flags=kick"},
+    {"a_port_that_goes_before_the_device_is_ready", "control:sent",
+     "backend kind=5 value=1\nsave\nrequest queue=3 flags=kick\nrequest queue=2 flags=kick\n"
+     "request queue=2 flags=kick\nbackend kind=5 value=3\nrequest queue=2 flags=kick"},
+    {"a_port_that_goes_and_comes_early", "control:sent",
+     "backend kind=5 value=1\nbackend kind=5 value=3\nrequest queue=2\nrequest queue=2\n"
+     "kick queue=2\nrequest queue=3 flags=kick"},
+    {"a_port_that_goes_twice", "control:sent",
+     "request queue=2\nrequest queue=2\nkick queue=2\nrequest queue=3 flags=kick\n"
+     "backend kind=5 value=1\nbackend kind=5 value=1\nrequest queue=2 flags=kick"},
+    {"saved_with_messages_that_wait", "guest:restore",
+     "request queue=2\nrequest queue=2\nkick queue=2\nrequest queue=3 flags=kick\n"
+     "request queue=3 kind=3 next=0\nrequest queue=3 kind=3 next=1 flags=kick\n"
+     "backend kind=7 value=0xa0000\nsave\nrequest queue=2\nrequest queue=2\nrequest queue=2\n"
+     "request queue=2\nrequest queue=2\nkick queue=2"},
+    {"queues_reset_by_themselves", "bytes:from_guest",
+     "access index=0x30\naccess index=0xc0 value=1\naccess index=0x30 value=2\n"
+     "access index=0xc0 value=1\naccess index=0x30 value=3\naccess index=0xc0 value=1\n"
+     "access index=0x30 value=5\naccess index=0xc0 value=1\n"
+     "backend kind=0 value=2\nactivate\nrequest queue=1 flags=kick"},
+    {"a_buffer_that_is_half_there", "bytes:to_guest",
+     "backend kind=0 value=2\nactivate\nbackend kind=1 value=200\n"
+     "desc index=0 address=data length=40 flags=write|next next=1\n"
+     "desc index=1 address=hole length=40 flags=write\npublish index=0\nkick"},
+    {"loops_for_bytes_and_messages", "control:sent",
+     "desc queue=3 index=0 address=data length=8 flags=next next=1\n"
+     "link queue=3 index=1 flags=next next=0\npublish queue=3 index=0\nkick queue=3\n"
+     "desc queue=2 index=0 address=data length=8 flags=next next=1\n"
+     "link queue=2 index=1 flags=next next=0\npublish queue=2 index=0\n"
+     "request queue=3 flags=kick\nrequest queue=2 flags=kick"},
+    {"a_queue_that_does_not_exist_and_a_loop", "error:console.no_queue",
+     "backend kind=0 value=2\nactivate\n"
+     "desc queue=3 index=0 address=data length=8 flags=next next=1\n"
+     "link queue=3 index=1 flags=next next=0\npublish queue=3 index=0\n"
+     "request queue=3 flags=kick"},
+
     {"a_port_that_goes", "port:opened_or_closed",
      "request queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\n"
      "kick queue=2\nrequest queue=3 flags=kick\nrequest queue=3 kind=3 next=1 flags=kick\n"

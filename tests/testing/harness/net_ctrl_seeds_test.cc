@@ -81,6 +81,18 @@ constexpr Seed kNetControlSeeds[] = {
     {"the_network_refuses", "command:done",
      "backend kind=6 value=1\nrequest queue=4 kind=12 value=0xff\nrequest queue=4 kind=11 value=1 "
      "flags=kick"},
+    {"a_group_of_the_table", "frame:received",
+     "request queue=4 kind=6 next=3 flags=kick\nrequest kind=200\n"
+     "backend kind=1 value=0x0203000064\nbackend kind=1 value=0x0303000064"},
+    {"the_network_refuses_offloads", "command:done",
+     "backend kind=6 value=1\nrequest queue=4 kind=12 flags=kick\nbackend kind=6\n"
+     "request queue=4 kind=12 flags=kick"},
+    {"a_network_that_was_not_told_of_pairs", "guest:restore",
+     "request queue=4 kind=11 value=1 flags=kick\nsave\nactivate\nbackend kind=6 value=1\n"
+     "restore\nbackend kind=6\nrequest kind=200 queue=3 flags=kick\n"
+     "request kind=200 queue=2 flags=kick\nbackend kind=1 value=0x010064"},
+    {"a_table_outside_memory", "guest:kick",
+     "request queue=4 kind=6 index=3 next=3 address=hole flags=kick"},
     {"commands_one_after_the_other", "device:notify",
      "request queue=4 kind=0 value=1\nrequest queue=4 kind=1 value=1\nrequest queue=4 kind=8 "
      "value=1\nkick queue=4"},

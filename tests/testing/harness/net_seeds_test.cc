@@ -76,6 +76,13 @@ constexpr Seed kNetSeeds[] = {
     {"promiscuous", "command:done",
      "request queue=2 kind=0 value=1 flags=kick\nrequest\nbackend kind=1 value=0x850902000064"},
 
+    {"a_flood_that_piled_up", "frame:received",
+     "queue index=0\nbackend kind=6 value=1\nbackend kind=1 value=0x0902000064\n"
+     "backend kind=1 value=0x0902000064\nbackend kind=1 value=0x0902000064\n"
+     "backend kind=1 value=0x0902000064\nbackend kind=6\nbackend kind=1 value=100\nrequest"},
+    {"a_group_to_a_driver_without_filters", "frame:received",
+     "backend kind=0 value=0x40000\nactivate\nrequest\nbackend kind=1 value=0x0103000064"},
+
     {"a_header_in", "frame:received", "request\nbackend kind=2 value=0x020e14360101"},
     {"a_checksum_that_is_good", "frame:received", "request\nbackend kind=2 value=0x02"},
     {"a_runt_in", "error:net.frame_short",
@@ -108,6 +115,18 @@ constexpr Seed kNetSeeds[] = {
      "backend kind=0 value=0x2000\nactivate\nrequest queue=1 kind=3 length=900 flags=kick"},
     {"a_checksum_without_its_feature", "error:net.checksum_not_negotiated",
      "backend kind=0 value=0x0100000000007801\nactivate\nrequest queue=1 kind=1 flags=kick"},
+    {"a_type_that_is_next_to_one", "error:net.gso_type",
+     "request queue=1 flags=raw length=60 value=0x020e64000201\nkick queue=1"},
+    {"segments_of_udp_in_over_ipv6_alone", "frame:received",
+     "backend kind=0 value=0x40000000000000\nactivate\nrequest\n"
+     "backend kind=2 value=0x020e14360501"},
+    {"segments_of_udp_in_without_their_features", "error:net.gso_not_negotiated",
+     "backend kind=0 value=0xc0000000000000\nactivate\nrequest\n"
+     "backend kind=2 value=0x020e14360501"},
+    {"a_good_checksum_in_without_its_feature", "frame:received",
+     "backend kind=0 value=0xc0000000000782\nactivate\nrequest\nbackend kind=2 value=0x02"},
+    {"long_without_an_mtu", "frame:sent",
+     "backend kind=0 value=8\nactivate\nrequest queue=1 flags=raw length=1523\nkick queue=1"},
     {"ecn_needs_tso", "guest:activate_refused", "backend kind=0 value=0x1800\nactivate\nrequest"},
     {"no_header", "error:net.tx_header", "request queue=1 flags=raw next=1\nkick queue=1"},
     {"a_runt_out", "error:net.frame_short", "request queue=1 flags=raw length=13\nkick queue=1"},
@@ -115,6 +134,18 @@ constexpr Seed kNetSeeds[] = {
      "request queue=1 flags=raw length=60 extra=4\nkick queue=1"},
     {"a_frame_outside_memory", "guest:kick",
      "request queue=1 length=64 address=mid:end-16\nrequest queue=1 address=hole flags=kick"},
+
+    {"a_header_outside_memory", "guest:kick",
+     "desc queue=1 index=0 address=hole length=100\npublish queue=1 index=0\nkick queue=1\n"
+     "request queue=1 flags=kick"},
+    {"a_loop_for_a_frame", "frame:received",
+     "desc index=0 address=data length=8 flags=write|next next=1\n"
+     "link index=1 flags=next|write next=0\npublish index=0\nbackend kind=1 value=100\n"
+     "request\nbackend kind=1 value=100"},
+    {"queues_reset_by_themselves", "frame:sent_later",
+     "backend kind=4\nrequest queue=1 flags=kick\naccess index=0x30 value=1\n"
+     "access index=0xc0 value=1\naccess index=0x30 value=2\naccess index=0xc0 value=1\n"
+     "backend kind=5"},
 
     {"packed", "frame:merged",
      "queue index=6 flags=packed|indirect\nrequest length=40\nrequest length=80 cut=8\n"

@@ -35,6 +35,9 @@ constexpr std::string_view kOpenPort =
     "request queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\nrequest queue=2\n"
     "kick queue=2\nrequest queue=3 flags=kick\nrequest queue=3 kind=3 next=1 flags=kick\n"
     "request queue=3 kind=6 next=1 flags=kick\nbackend kind=1 value=41\n";
+constexpr std::string_view kConsolePort =
+    "request queue=2\nrequest queue=2\nkick queue=2\nrequest queue=3 flags=kick\n"
+    "request queue=3 kind=3 next=0 flags=kick\n";
 // A driver that has written nothing but a status of 0.
 constexpr std::string_view kUntouched = "access index=0x70 value=0\n";
 constexpr std::string_view kTables =
@@ -43,6 +46,7 @@ constexpr std::string_view kTables =
 
 constexpr SavedDevice kSavedDevices[] = {
     {"console", make<ConsoleHarness>, 6, 72, kOpenPort},
+    {"console_with_messages", make<ConsoleHarness>, 6, 52, kConsolePort},
     {"console_without_ports", make<ConsoleHarness>, 6, 52, "backend kind=0 value=2\nactivate\n"},
     {"console_untouched", make<ConsoleHarness>, 6, 52, kUntouched},
     {"console_with_a_port_gone", make<ConsoleHarness>, 6, 52,
@@ -68,7 +72,7 @@ std::size_t own_part(std::size_t queues) { return 32 + 32 + 56 * queues; }
 
 /// What a byte becomes. Far behind are addresses and bits, one like the other.
 std::vector<std::uint64_t> values(std::size_t byte) {
-  if (byte < 72) return {0, 1, 2, 4, 0x80, 0xff};
+  if (byte < 72) return {0, 1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0xff};
   return {byte % 2, 0xff};
 }
 

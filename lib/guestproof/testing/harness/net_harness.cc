@@ -179,13 +179,10 @@ void NetDeviceHarness::request_command(Lane& lane, const Record& record) {
   const auto add = [&](std::uint64_t value, std::size_t bytes) {
     for (unsigned i = 0; i < bytes; ++i) data.push_back(std::byte{byte_of(value, i)});
   };
-  const auto add_table = [&](std::size_t count, std::uint8_t first) {
+  const auto add_table = [&](std::size_t count, std::uint8_t to) {
     add(count, 4);
-    for (std::size_t i = 0; i < count; ++i) {
-      add(first, 1);
-      add(0, 4);
-      add(i, 1);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+      for (const auto byte : destination(to, static_cast<std::uint8_t>(i))) add(byte, 1);
   };
   RequestShape shape;
   shape.writable_tail = 1;
@@ -198,8 +195,8 @@ void NetDeviceHarness::request_command(Lane& lane, const Record& record) {
     add(record.value & 1, 1);
   } else if (kind == 6) {
     head = {VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET};
-    add_table(record.index % 70, 0x02);
-    add_table(record.next % 70, 0x01);
+    add_table(record.index % 70, 2);
+    add_table(record.next % 70, 3);
   } else if (kind == 7) {
     head = {VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET};
     add(0x02, 5);

@@ -12,11 +12,12 @@
 //   up to 70000, the header as `value` says (below), `next` (modulo 13) bytes less of it, and
 //   `extra` (modulo 256) device-writable bytes.
 // - command, by kind modulo 13: a mode (0 to 5: on when `value` is odd), MAC tables of `index` and
-//   `next` addresses (modulo 70), the MAC address (last byte `value`), a VLAN added or removed, the
-//   announcement acknowledged, pairs (1 + `value` modulo 2), offloads (all that were negotiated,
-//   but those in `value`). raw: class and command are the lowest bytes of `value`, the data
-//   `length` bytes (modulo 512) that repeat its other six, `next` (modulo 3) bytes less of class
-//   and command, and room for an ack of `extra` − 1 bytes (0: one).
+//   `next` addresses (modulo 70), those of frames to another and to a group, the MAC address (last
+//   byte `value`), a VLAN added or removed, the announcement acknowledged, pairs (1 + `value`
+//   modulo 2), offloads (all that were negotiated, but those in `value`). raw: class and command
+//   are the lowest bytes of `value`, the data `length` bytes (modulo 512) that repeat its other
+//   six, `next` (modulo 3) bytes less of class and command, and room for an ack of `extra` − 1
+//   bytes (0: one).
 //
 // A `backend` record, by kind:
 //   0  the driver's features, see device_harness.h

@@ -154,7 +154,7 @@ ModelError BlockModel::prepare(const WatchedMemory& memory, Work& work) {
 }
 
 bool BlockModel::wants_disk(const Work& work) const {
-  if (!work.answer.error.none() || !work.answer.executed) return false;
+  if (!work.answer.error.none()) return false;
   const auto bytes = work.type == kIn ? work.writable : work.type == kOut ? work.readable : 0;
   if (changes_ranges(work.type)) {
     for (auto i = work.next_segment; i < work.segments.size(); ++i)

@@ -19,20 +19,6 @@ void put(std::vector<std::uint8_t>& out, std::uint64_t number, std::size_t lengt
     out.push_back(static_cast<std::uint8_t>(number >> 8 * i));
 }
 
-/// Why byte `at` of the writable part cannot be written.
-ModelError not_writable(const WatchedMemory& memory, const ModelChain& chain, std::uint64_t at) {
-  for (const auto& piece : chain.writable) {
-    if (at >= piece.length) {
-      at -= piece.length;
-      continue;
-    }
-    for (const auto& region : memory.regions())
-      if (piece.address + at - region.base.raw() < region.size) return {"memory.read_only"};
-    break;
-  }
-  return {"memory.unmapped"};
-}
-
 ModelError no_receive_buffer(const ModelChain& chain) {
   if (!chain.fault.none()) return chain.fault;
   if (chain.readable_bytes() != 0) return {"console.readable", chain.readable_bytes()};
@@ -211,7 +197,7 @@ ConsoleModel::Given ConsoleModel::give_input(const WatchedMemory& memory, const 
   while (!input.empty() && given.used < chain.writable_bytes()) {
     const std::array<std::uint8_t, 1> byte{input.front()};
     if (chain.write(ModelMemory(memory), given.used, byte) == 0) {
-      given.why = not_writable(memory, chain, given.used);
+      given.why = no_memory(memory, chain.writable, given.used);
       break;
     }
     input.pop_front();
@@ -253,14 +239,12 @@ ConsoleModel::Given ConsoleModel::give_message(const WatchedMemory& memory,
     reachable += part;
     if (part != piece.length) break;
   }
-  if (reachable < bytes.size()) return {.used = 0, .why = not_writable(memory, chain, reachable)};
+  if (reachable < bytes.size())
+    return {.used = 0, .why = no_memory(memory, chain.writable, reachable)};
   chain.write(ModelMemory(memory), 0, bytes);
-  for (auto& port : ports) {
-    if (port.pending.empty()) continue;
-    if (*port.pending.begin() == kAdd) port.state = kAdded;
-    port.pending.erase(port.pending.begin());
-    break;
-  }
+  auto& port = *std::ranges::find_if(ports, [](const Port& p) { return !p.pending.empty(); });
+  if (*port.pending.begin() == kAdd) port.state = kAdded;
+  port.pending.erase(port.pending.begin());
   return {.used = static_cast<std::uint32_t>(bytes.size()), .why = {}};
 }
 

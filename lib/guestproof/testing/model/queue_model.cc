@@ -24,11 +24,9 @@ ModelError no_memory(const WatchedMemory& memory, std::uint64_t address) {
 
 ModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>& pieces,
                      std::uint64_t position) {
-  for (const auto& piece : pieces) {
-    if (position < piece.length) return no_memory(memory, piece.address + position);
-    position -= piece.length;
-  }
-  return {"the pieces have no such byte"};
+  auto piece = pieces.begin();
+  for (; position >= piece->length; ++piece) position -= piece->length;
+  return no_memory(memory, piece->address + position);
 }
 
 std::uint64_t ModelChain::sum(const std::vector<ModelPiece>& pieces) {

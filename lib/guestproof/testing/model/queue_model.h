@@ -26,7 +26,7 @@ struct ModelPiece {
 
 /// Why the byte at an address cannot be had, when it cannot: a MemoryError.
 [[nodiscard]] ModelError no_memory(const WatchedMemory& memory, std::uint64_t address);
-/// The same of byte `position` of the pieces.
+/// The same of byte `position` of the pieces. REQUIRES: they have as many.
 [[nodiscard]] ModelError no_memory(const WatchedMemory& memory,
                                    const std::vector<ModelPiece>& pieces, std::uint64_t position);
 
