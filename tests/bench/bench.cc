@@ -41,6 +41,7 @@ class Table final : public benchmark::BenchmarkReporter {
       std::printf("%-*s", kNameWidth, full.c_str());
       for (const auto* counter : {"ns", "bare_ns", "to_bare", "rust_ns", "to_rust"})
         print(run, counter);
+      print_instructions(run);
       std::printf("  %s\n", run.report_label.c_str());
     }
     std::fflush(stdout);
@@ -53,6 +54,12 @@ class Table final : public benchmark::BenchmarkReporter {
       std::printf(" %9s", "-");
     else
       std::printf(" %9.2f", static_cast<double>(found->second));
+  }
+
+  static void print_instructions(const Run& run) {
+    const auto found = run.counters.find("instructions");
+    if (found != run.counters.end())
+      std::printf("  %.0f instructions", static_cast<double>(found->second));
   }
 
   static constexpr int kNameWidth = 26;

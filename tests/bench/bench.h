@@ -5,7 +5,8 @@
 // A benchmark times batches: the library's work, then the bare loop's, turn about, so that noise
 // hits both. Its columns are medians per operation: `ns` (ours), `bare_ns` (the loop), `rust_ns`
 // (theirs, on another machine of the same kind), `to_rust` and `to_bare` (ours by theirs, by the
-// loop's); a dash where no guest memory is touched. A benchmark never fails for being slow.
+// loop's); a dash where no guest memory is touched. `instructions`, for whole devices, are those of
+// user space for one operation. A benchmark never fails for being slow.
 #pragma once
 
 #include <benchmark/benchmark.h>
