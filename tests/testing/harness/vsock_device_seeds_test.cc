@@ -89,6 +89,10 @@ constexpr Seed kVsockDeviceSeeds[] = {
     {"more_than_the_buffer", "error:vsock_connection.no_credit",
      ESTABLISHED "backend kind=5\nrequest queue=1 kind=0x10 length=2000 flags=kick\n"
                  "request queue=1 kind=0x10 length=49 flags=kick\nrequest flags=kick"},
+    {"data_of_a_connection_that_was_reset", "error:vsock_connection.established",
+     ESTABLISHED "request queue=1 kind=1 value=0x50000003e8 flags=kick\n"
+                 "request queue=1 kind=0x10 length=100 address=hole flags=kick\n"
+                 "request flags=kick"},
     {"as_much_as_the_buffer", "data:waits_for_the_host",
      ESTABLISHED "backend kind=5\nrequest queue=1 kind=0x10 length=2000 flags=kick\n"
                  "request queue=1 kind=0x10 length=48 flags=kick\nbackend kind=5 value=0x60000\n"

@@ -175,7 +175,7 @@ ModelError VsockDeviceModel::transmit(const WatchedMemory& memory, const ModelCh
     host.fail_accept = false;
   }
   serve_host(*c);
-  if (!error.none() || packet.op != kRw) return error;
+  if (!error.none() || packet.op != kRw || c->dead) return error;
 
   std::vector<std::uint8_t> data(packet.len);
   if (const auto got = chain.read(plain, kHeader, data); got != data.size()) {
@@ -183,13 +183,11 @@ ModelError VsockDeviceModel::transmit(const WatchedMemory& memory, const ModelCh
     serve_host(*c);
     return no_memory(memory, chain.readable, kHeader + got);
   }
-  if (!c->dead) {
-    c->came += data.size();
-    if (c->host_receives)
-      c->to_host.insert(c->to_host.end(), data.begin(), data.end());
-    else
-      c->taken += data.size();
-  }
+  c->came += data.size();
+  if (c->host_receives)
+    c->to_host.insert(c->to_host.end(), data.begin(), data.end());
+  else
+    c->taken += data.size();
   serve_host(*c);
   return {};
 }

@@ -266,9 +266,8 @@ TEST_F(ConnectionsTest, AViolationClosesTheSocketAndKeepsThePlaceUntilTheRstIsSe
   EXPECT_FALSE(socket().open);
   EXPECT_EQ(connections.size(), 1u);
   auto header = packet(Op::kRw, 80);
-  header.len = 5;
-  EXPECT_EQ(connections.receive(header), true);
-  connections.receive_data(header, pattern(5));
+  header.len = UINT32_MAX;
+  EXPECT_EQ(connections.receive(header), false);
   EXPECT_EQ(send().op(), Op::kRst);
   EXPECT_EQ(connections.size(), 0u);
   EXPECT_FALSE(connections.prepare());

@@ -321,6 +321,36 @@ TYPED_TEST(VirtioVsockTest, LooksAtNoDataBeyondTheCredit) {
   EXPECT_EQ(guest.receive()->op(), Op::kRst);
 }
 
+// A guest made the device buffer 4 GiB: data of a connection that was reset had no limit.
+TYPED_TEST(VirtioVsockTest, LooksAtNoDataOfAConnectionThatWasReset) {
+  auto& guest = this->the_guest;
+  guest.establish(80);
+  guest.send(guest.header(Op::kRequest, 80));
+  auto header = guest.header(Op::kRw, 80);
+  header.len = 1001;
+  EXPECT_TRUE(write_object(guest.view, GuestAddress(0x9000), header));
+  guest.drivers[kTx].add_chain(
+      {{GuestAddress(0x9000), sizeof header, false}, {GuestAddress(0xa000), 1001, false}});
+  guest.memory.clear_log();
+  guest.kick(kTx);
+  for (const auto& fetch : guest.memory.fetches()) EXPECT_NE(fetch.address.raw() >> 12, 0xaU);
+  EXPECT_EQ(guest.receive()->op(), Op::kRst);
+}
+
+// The device wanted another turn for ever: it waited for packets of a queue that was gone.
+TYPED_TEST(VirtioVsockTest, WaitsForNoPacketsOfAQueueThatWasDisabled) {
+  auto& guest = this->the_guest;
+  for (std::uint32_t port = 0; port < 8; ++port) guest.add(guest.header(Op::kRw, port));
+  guest.kick(kTx);
+  ASSERT_TRUE(guest.lifecycle.disable_queue(kTx));
+  for (std::uint32_t port = 0; port < 8; ++port) guest.add_buffer();
+  ASSERT_TRUE(guest.lifecycle.kick(kRx));
+  EXPECT_EQ(guest.lifecycle.work(), false);
+  for (std::uint32_t port = 0; port < kSmall.replies; ++port)
+    EXPECT_EQ(guest.received()->op(), Op::kRst);
+  EXPECT_FALSE(guest.received());
+}
+
 TYPED_TEST(VirtioVsockTest, TakesNoMorePacketsWhileTheirAnswersHaveNoPlace) {
   auto& guest = this->the_guest;
   for (std::uint32_t port = 0; port < 8; ++port) guest.add(guest.header(Op::kRw, port));

@@ -58,7 +58,8 @@ Result<bool> Connections::receive(const VsockHdr& header) {
     done = refuse(header, Error(ConnectionError::kUnknown, header.op));
   }
   if (!done) return std::unexpected(done.error());
-  return op == Op::kRw && known;
+  // What is reset takes no data, whose length was not looked at then.
+  return op == Op::kRw && known && found->second.connection.state() != Connection::State::kReset;
 }
 
 Result<void> Connections::open(const VsockHdr& request) {
