@@ -522,5 +522,32 @@ TEST_P(ConsoleTest, ItsFileDescriptorIsReadableForWhatTheDeviceCanUse) {
   EXPECT_FALSE(asks(life.host_fd()));
 }
 
+// What the host typed kept the descriptor readable for ever, and the VMM's loop busy, while there
+// was no receive queue to give it to.
+TEST_P(ConsoleTest, ItsFileDescriptorIsNotReadableForInputWithoutAQueue) {
+  std::array<int, 2> in;
+  ASSERT_EQ(::pipe(in.data()), 0);
+  const Fd to_guest(in[1]);
+  auto end = FdPort::create(Fd(in[0]), Fd(), FdPort::WhenFull::kWait).value();
+  auto poll = PortPoll::create().value();
+  VirtioConsole<Memory> console({{.port = end.get()}}, 0, &poll);
+  DeviceLifecycle<Memory> life(console, memory, host);
+  Guest user(life, memory, GetParam());
+  user.start(0, {kRx, kTx});
+  ASSERT_TRUE(life.disable_queue(kRx));
+  ASSERT_EQ(::write(to_guest.get(), "typed", 5), 5);
+  EXPECT_FALSE(asks(life.host_fd()));
+  EXPECT_EQ(life.host_ready(), false);
+  EXPECT_FALSE(asks(life.host_fd()));
+
+  life.reset();
+  user.start(0, {kTx});
+  EXPECT_FALSE(asks(life.host_fd()));
+  life.reset();
+  user.start(0, {kRx, kTx});
+  EXPECT_TRUE(asks(life.host_fd()));
+  EXPECT_EQ(user.serve(kRx, {{kRoom, 64, true}}), 5U);
+}
+
 }  // namespace
 }  // namespace guestproof::virtio::console

@@ -133,7 +133,12 @@ class VirtioConsole final : public VirtioDevice<M> {
     update_polls();
   }
   void stop_queue(std::uint16_t queue) override {
-    if (const auto id = port_of(queue); id && queue % 2 == 1) streams_[*id].stop();
+    const auto id = port_of(queue);
+    if (!id) return;
+    if (queue % 2 == 1)
+      streams_[*id].stop();
+    else
+      wait_for(*id, PortPoll::Direction::kInput, -1);
   }
   void reset() override {
     started_ = false;
@@ -465,16 +470,17 @@ class VirtioConsole final : public VirtioDevice<M> {
 
   /// Waits for what a port can go on with.
   void update_poll(std::size_t id) {
-    if (poll_ == nullptr) return;
     const auto& stream = streams_[id];
     const auto* port = control_.offer(id).port;
-    const bool input = started_ && stream.input.empty() && may_receive(id) && host_open(id);
-    const auto wait_for = [&](PortPoll::Direction direction, int fd) {
-      if (const auto done = poll_->wait_for(id, direction, fd); !done)
-        driver_->refused(receive_queue(id), done.error());
-    };
-    wait_for(PortPoll::Direction::kInput, input ? port->input_fd() : -1);
-    wait_for(PortPoll::Direction::kOutput, stream.blocked ? port->output_fd() : -1);
+    const bool input = started_ && driver_->queue(receive_queue(id)).active() &&
+                       stream.input.empty() && may_receive(id) && host_open(id);
+    wait_for(id, PortPoll::Direction::kInput, input ? port->input_fd() : -1);
+    wait_for(id, PortPoll::Direction::kOutput, stream.blocked ? port->output_fd() : -1);
+  }
+  void wait_for(std::size_t id, PortPoll::Direction direction, int fd) {
+    if (poll_ == nullptr) return;
+    if (const auto done = poll_->wait_for(id, direction, fd); !done)
+      driver_->refused(receive_queue(id), done.error());
   }
   void update_polls() {
     for (std::size_t id = 0; id < streams_.size(); ++id) update_poll(id);
