@@ -258,6 +258,20 @@ TEST_P(TapTest, GoesOnWithTheQueuesThatItHasWhenTheKernelRefusesOthers) {
   EXPECT_TRUE(send(tap, test_frame(60), {}, 1).value());
 }
 
+TEST_P(TapTest, AChangeThatTheKernelRefusesHalfWayIsTakenBack) {
+  auto tap = TapBackend::open("gp0", 3).value();
+  HostEnd host_end("gp0");
+  requests = {.request = TUNSETQUEUE, .errors = {{0, EPERM}}};
+  EXPECT_EQ(tap.set_pairs(1).error(), Error(TapError::kQueue, EPERM));
+  for (std::uint16_t pair = 0; pair < 3; ++pair)
+    EXPECT_TRUE(send(tap, test_frame(60), {}, pair).value());
+  ASSERT_TRUE(tap.set_pairs(1));
+  requests.errors = {{0, EBUSY}};
+  EXPECT_EQ(tap.set_pairs(3).error(), Error(TapError::kQueue, EBUSY));
+  EXPECT_EQ(send(tap, test_frame(60), {}, 1).error(), Error(SystemError::kWrite, EBADFD));
+  ASSERT_TRUE(tap.set_pairs(3));
+}
+
 TEST_P(TapTest, AnOldKernelDoesNotSegmentUdp) {
   requests = {.request = TUNSETOFFLOAD, .errors = {{EINVAL}}};
   const auto tap = TapBackend::open("gp0").value();

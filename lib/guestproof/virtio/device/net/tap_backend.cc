@@ -127,6 +127,14 @@ Result<void> TapBackend::set_offloads(std::uint64_t guest) {
 }
 
 Result<void> TapBackend::set_pairs(std::uint16_t pairs) {
+  const auto before = pairs_;
+  const auto done = attach(pairs);
+  // If the kernel refuses this too, fewer pairs are in use than before, or more.
+  if (!done) static_cast<void>(attach(before));
+  return done;
+}
+
+Result<void> TapBackend::attach(std::uint16_t pairs) {
   const auto set = [&](std::uint16_t pair, int flag) {
     ::ifreq request{};
     request.ifr_flags = static_cast<short>(flag);

@@ -58,6 +58,8 @@ class TapBackend final : public NetBackend {
   TapBackend(std::vector<Fd> queues, Fd poll)
       : queues_(std::move(queues)), poll_(std::move(poll)) {}
   [[nodiscard]] Result<void> prepare();
+  /// Attaches and detaches queues until this many are attached, or the kernel refuses.
+  [[nodiscard]] Result<void> attach(std::uint16_t pairs);
 
   std::vector<Fd> queues_;
   Fd poll_;  // epoll(7), edge-triggered: a driver without buffers does not keep it readable
