@@ -337,6 +337,19 @@ constexpr Seed kSeeds[] = {
         access kind=0 index=0x30 value=0
         access kind=0 index=0xc0 value=1
         access kind=1 index=0xc0)"},
+    {"room_by_a_reset_of_the_other_queue", "device:no_room", R"(
+        backend kind=8 value=1
+        request value=1
+        request value=2
+        request value=3
+        request value=4
+        request value=5
+        request value=6
+        kick
+        request queue=1 value=8 flags=kick
+        access index=0x30 value=0
+        access index=0xc0 value=1
+        complete)"},
     {"queue_disabled_in_flight", "ended_by:queue_reset", R"(
         backend kind=8 value=1
         request queue=1 value=2 flags=kick

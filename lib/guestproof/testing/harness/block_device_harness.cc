@@ -187,6 +187,7 @@ void BlockDeviceHarness::compare_devices() {
 void BlockDeviceHarness::settle_model() {
   model_.drain(BlockModelEnd::kSave);
   model_.notify_all();
+  model_.serve_waiting();
 }
 
 std::uint64_t BlockDeviceHarness::agreed_features() const {
@@ -205,6 +206,8 @@ void BlockDeviceHarness::answered(std::size_t queue, const ModelChain& chain,
 void BlockDeviceHarness::ends_early(BlockModelEnd why) {
   depth_.count(ended_by_.at(static_cast<std::size_t>(why)));
 }
+
+void BlockDeviceHarness::again(std::size_t queue) { lifecycle_model().again(queue); }
 
 void BlockDeviceHarness::notify(std::size_t queue) { static_cast<void>(end_turn(lane(queue))); }
 

@@ -62,6 +62,7 @@ class BlockDeviceHarness : public DeviceHarness, private BlockModelHost {
                 const BlockModelAnswer& answer) override;
   void ends_early(BlockModelEnd why) override;
   void notify(std::size_t queue) override;
+  void again(std::size_t queue) override;
 
   [[nodiscard]] const WatchedMemory& world_of_model() const { return world().model(); }
   [[nodiscard]] static virtio::block::Offer make_offer();

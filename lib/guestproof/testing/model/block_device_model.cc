@@ -77,6 +77,14 @@ void BlockDeviceModel::stop_queue(std::size_t queue) {
   waiting_[queue] = false;
   for (std::size_t i = 0; i < sizes_.size(); ++i)
     if (i != queue) host_.notify(i);
+  serve_waiting();
+}
+
+void BlockDeviceModel::serve_waiting() {
+  for (std::size_t i = 0; i < sizes_.size(); ++i) {
+    if (waiting_[i]) host_.again(i);
+    waiting_[i] = false;
+  }
 }
 
 void BlockDeviceModel::reset() {
@@ -87,7 +95,7 @@ void BlockDeviceModel::reset() {
 
 ModelError BlockDeviceModel::restore(std::span<const std::uint8_t> bytes) {
   if (bytes.size() < kConfigBytes) return {"device_state.bytes", bytes.size(), kConfigBytes};
-  set_write_back(bytes[kWriteback] != 0);
+  if (agreed(kConfigWce)) set_write_back(bytes[kWriteback] != 0);
   const auto own = config();
   for (std::size_t i = 0; i < bytes.size(); ++i)
     if (i >= own.size() || bytes[i] != own[i]) return {"device_state.device", bytes[i], i};

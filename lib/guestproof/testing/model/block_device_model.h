@@ -37,6 +37,8 @@ class BlockModelHost {
   virtual void ends_early(BlockModelEnd why) = 0;
   /// The queue notifies its driver, if that wants it.
   virtual void notify(std::size_t queue) = 0;
+  /// The queue is to be served without a kick.
+  virtual void again(std::size_t queue) = 0;
 };
 
 class BlockDeviceModel final : public DeviceModel {
@@ -81,6 +83,8 @@ class BlockDeviceModel final : public DeviceModel {
   /// All of them, the oldest first.
   void drain(BlockModelEnd why);
   void notify_all();
+  /// Queues that waited for room, when there is some again and no end of a request tells of it.
+  void serve_waiting();
   /// Nothing was ever in flight.
   void forget() { pending_.clear(); }
 

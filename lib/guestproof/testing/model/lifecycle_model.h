@@ -99,6 +99,10 @@ class LifecycleModel {
   void connect(ModelInterrupts* interrupts) { interrupts_ = interrupts; }
   /// A used buffer notification.
   void notify_used(std::size_t queue);
+  /// The device wants to look at a queue as if it had been kicked.
+  void again(std::size_t queue) {
+    if (running()) queues[queue].kicked = true;
+  }
   /// A queue broke, or could not be started.
   void needs_reset();
   void config_changed();

@@ -51,6 +51,8 @@ class Driver {
 
   /// Sends a used buffer notification; the queue has said that one is wanted.
   virtual void notify_used(std::uint16_t queue) = 0;
+  /// serve(queue) is to be called, as after a kick: the queue waited for something else to end.
+  virtual void again(std::uint16_t queue) = 0;
   /// The device has changed its configuration space (§2.5): a new generation, and a notification
   /// when the driver is ready for one.
   virtual void config_changed() = 0;

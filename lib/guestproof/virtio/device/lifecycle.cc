@@ -314,6 +314,12 @@ void Lifecycle::notify_used(std::uint16_t queue) {
   if (interrupts_ != nullptr) interrupts_->used_buffers(queue);
 }
 
+void Lifecycle::again(std::uint16_t queue) {
+  if (!running()) return;
+  queues_[queue].kicked = true;
+  host_.wake();
+}
+
 void Lifecycle::config_changed() {
   ++generation_;
   if (running() && interrupts_ != nullptr) interrupts_->configuration_changed();

@@ -158,6 +158,7 @@ class Lifecycle {
   // For the device.
 
   void notify_used(std::uint16_t queue);
+  void again(std::uint16_t queue);
   void config_changed();
   void refused(std::uint16_t queue, const Error& why) { host_.refused(queue, why); }
 
@@ -243,6 +244,7 @@ class DeviceLifecycle final : public Lifecycle, private Driver<M> {
     return (status() & VIRTIO_STATUS_FEATURES_OK) != 0 ? driver_features() : 0;
   }
   void notify_used(std::uint16_t queue) override { Lifecycle::notify_used(queue); }
+  void again(std::uint16_t queue) override { Lifecycle::again(queue); }
   void config_changed() override { Lifecycle::config_changed(); }
   void refused(std::uint16_t queue, const Error& why) override { Lifecycle::refused(queue, why); }
 

@@ -28,10 +28,11 @@ constexpr std::uint64_t kSize = 64 * 512;
 
 class NotingHost final : public Host {
  public:
-  void wake() override {}
+  void wake() override { woken = true; }
   void refused(std::uint16_t queue, const Error& why) override {
     refusals.emplace_back(queue, why);
   }
+  bool woken = false;
   std::vector<std::pair<std::uint16_t, Error>> refusals;
 };
 
@@ -234,6 +235,47 @@ TYPED_TEST(VirtioBlkTest, RequestsThatFindNoRoomAreServedLater) {
   for (unsigned i = 0; i < 6; ++i) EXPECT_EQ(this->status(i), VIRTIO_BLK_S_OK) << i;
 }
 
+// A queue that waited for room was never served again when a reset of another one made the room:
+// nothing was in flight whose end would have led to it, and its kicks were off.
+TYPED_TEST(VirtioBlkTest, AQueueThatFoundNoRoomIsServedAfterAResetOfAnother) {
+  this->run();
+  for (unsigned i = 0; i < 4; ++i) this->ask(i, VIRTIO_BLK_T_IN, i, 0);
+  this->ask(4, VIRTIO_BLK_T_IN, 4, 1);
+  this->serve(0);
+  this->serve(1);
+  this->host.woken = false;
+  ASSERT_TRUE(this->lifecycle.reset_queue(0));
+  EXPECT_TRUE(this->host.woken);
+  EXPECT_EQ(this->lifecycle.work(), false);
+  ASSERT_EQ(this->deferred.pending().size(), 1u);
+  this->finish(0);
+  EXPECT_EQ(this->status(4), VIRTIO_BLK_S_OK);
+}
+
+TYPED_TEST(VirtioBlkTest, AQueueThatFoundNoRoomIsNotServedForADriverThatGaveUp) {
+  this->run();
+  for (unsigned i = 0; i < 5; ++i) this->ask(i, VIRTIO_BLK_T_IN, i);
+  this->serve();
+  ASSERT_TRUE(this->lifecycle.set_status(this->lifecycle.status() | VIRTIO_STATUS_FAILED));
+  this->host.woken = false;
+  ASSERT_TRUE(this->lifecycle.disable_queue(1));
+  EXPECT_TRUE(this->deferred.pending().empty());
+  EXPECT_FALSE(this->host.woken);
+}
+
+TYPED_TEST(VirtioBlkTest, AQueueThatFoundNoRoomIsServedAfterASave) {
+  this->run();
+  for (unsigned i = 0; i < 5; ++i) this->ask(i, VIRTIO_BLK_T_IN, i);
+  this->serve();
+  this->host.woken = false;
+  ASSERT_TRUE(this->lifecycle.save());
+  EXPECT_TRUE(this->host.woken);
+  EXPECT_EQ(this->lifecycle.work(), false);
+  ASSERT_EQ(this->deferred.pending().size(), 1u);
+  this->finish(0);
+  EXPECT_EQ(this->status(4), VIRTIO_BLK_S_OK);
+}
+
 TYPED_TEST(VirtioBlkTest, ResetWaitsForWhatIsInFlight) {
   this->run();
   this->ask(0, VIRTIO_BLK_T_IN, 1);
@@ -288,6 +330,13 @@ TYPED_TEST(VirtioBlkTest, SavesWithNothingInFlightAndGoesOn) {
   EXPECT_EQ(this->deferred.pending().front().kind, Operation::Kind::kFlush);
   this->finish(0);
   EXPECT_EQ(this->rings[0]->take_used()->len, 1u);
+}
+
+TYPED_TEST(VirtioBlkTest, TheCacheModeOfADriverToComeIsTheOffers) {
+  const auto saved = this->lifecycle.save();
+  ASSERT_TRUE(this->lifecycle.restore(*saved));
+  this->run();
+  EXPECT_EQ(this->writeback(), 1u);
 }
 
 TYPED_TEST(VirtioBlkTest, StateOfAnotherDiskIsNotTaken) {

@@ -10,6 +10,7 @@
 // - A queue whose requests find no room in the engine is gone on with when others are answered.
 // - Reset, queue reset and save wait until nothing is in flight: as long as the storage takes.
 //   Requests in flight are answered, of all queues; a queue that is reset is not notified of it.
+//   Other queues that waited for room are gone on with then.
 //
 // Thread-safety: none, see VirtioDevice.
 // Specification: virtio 1.3 §5.2.
@@ -98,6 +99,13 @@ class VirtioBlk final : public VirtioDevice<M> {
       if (i != but && driver_->queue(i).needs_notification()) driver_->notify_used(i);
   }
 
+  /// After drain(): nothing else tells of the room that there is now.
+  void serve_waiting() {
+    for (std::uint16_t i = 0; i < waiting_.size(); ++i)
+      if (waiting_[i]) driver_->again(i);
+    waiting_.assign(waiting_.size(), false);
+  }
+
   Offer offer_;
   AsyncBackend& backend_;
   mutable VirtioBlkConfig space_;  // writeback is what it is at the time of asking
@@ -163,6 +171,7 @@ void VirtioBlk<M>::stop_queue(std::uint16_t queue) {
   drain();
   waiting_[queue] = false;
   notify(queue);
+  serve_waiting();
 }
 
 template <GuestMemory M>
@@ -177,6 +186,7 @@ template <GuestMemory M>
 Result<void> VirtioBlk<M>::save(std::vector<std::byte>& out) {
   drain();
   notify();
+  serve_waiting();
   const auto space = config();
   out.insert(out.end(), space.begin(), space.end());
   return {};
@@ -186,7 +196,9 @@ template <GuestMemory M>
 Result<void> VirtioBlk<M>::restore(std::span<const std::byte> bytes) {
   if (bytes.size() < sizeof(VirtioBlkConfig))
     return fail(DeviceStateError::kBytes, bytes.size(), sizeof(VirtioBlkConfig));
-  set_write_back(bytes[offsetof(VirtioBlkConfig, writeback)] != std::byte{0});
+  // Before it was negotiated it says nothing.
+  if (driver_->has(VIRTIO_BLK_F_CONFIG_WCE))
+    set_write_back(bytes[offsetof(VirtioBlkConfig, writeback)] != std::byte{0});
   const auto own = config();
   for (std::size_t i = 0; i < bytes.size(); ++i)
     if (i >= own.size() || own[i] != bytes[i])
