@@ -112,6 +112,10 @@ constexpr Seed kPciSeeds[] = {
      "backend kind=1 value=77\naccess kind=1 next=1 index=7\naccess kind=1 next=2\n"
      "access kind=1 index=0x1000 length=1\naccess next=1 index=6\nbackend kind=1 value=78\n"
      "access kind=1 next=1 index=7"},
+    {"config_changed_between_two_looks", "guest:register_access",
+     "access kind=1 next=2\naccess kind=1 next=1 index=7\nbackend kind=1 value=77\n"
+     "access kind=1 next=1 index=7\naccess kind=1 next=2 index=4\naccess kind=1 next=1 index=7\n"
+     "access next=2 index=4 value=5\naccess kind=1 next=2\naccess kind=1 next=1 index=7\nsave"},
     {"reset_with_a_pending_message", "guest:register_access",
      "access next=4 index=0x42 length=2 value=0xc000\nrequest flags=kick\nbackend kind=1\n"
      "access next=1 index=6\naccess next=4 index=0x42 length=2 value=0x8000\n"
@@ -263,6 +267,19 @@ constexpr Seed kPciSeeds[] = {
      "access next=1 index=8\naccess next=1 index=10 value=2\n"
      "access next=4 index=0x42 length=2 value=0xc000\nrequest flags=kick\n"
      "access next=1 index=17 value=1\naccess next=4 index=0x42 length=2 value=0x8000"},
+    {"a_queue_reset_before_the_device_runs", "guest:register_access", R"(
+        access next=1 index=6
+        access next=1 index=6 value=3
+        access next=1 index=2 value=1
+        access next=1 index=3 value=0x101
+        access next=1 index=17 value=1
+        access next=1 index=6 value=11
+        access next=1 index=9 value=16
+        access next=1 index=17 value=1
+        access kind=1 next=1 index=9)"},
+    {"a_queue_reset_when_the_device_needs_one", "device:needs_reset",
+     "avail next=30\nkick\naccess next=1 index=8\naccess next=1 index=17 value=1\n"
+     "access kind=1 next=1 index=11\nsave\naccess next=1 index=11 value=1\nreset\nrequest"},
     {"a_queue_reset_and_lost", "device:interrupt", R"(
         access next=1 index=17 value=1
         access next=1 index=13 value=0x3000

@@ -27,6 +27,8 @@ class LifecycleStateTest : public LifecycleFixture {
 
 TEST_F(LifecycleStateTest, ARunningDeviceGoesOnElsewhere) {
   run();
+  std::array<std::byte, 1> byte{};
+  ASSERT_TRUE(lifecycle.read_config(0, byte));
   device.fields[4] = std::byte{0x77};
   device.driver->config_changed();
   const auto bytes = saved();
@@ -42,6 +44,9 @@ TEST_F(LifecycleStateTest, ARunningDeviceGoesOnElsewhere) {
   EXPECT_TRUE(there.queue(0).active());
   EXPECT_EQ(there.queue(1).size(), 16);
   EXPECT_EQ(there.save().value(), bytes);
+  second.fields[4] = std::byte{0x78};
+  ASSERT_TRUE(there.read_config(0, byte));
+  EXPECT_EQ(there.config_generation(), 2U);
 }
 
 TEST_F(LifecycleStateTest, WhatWasKickedBeforeIsServedAfter) {

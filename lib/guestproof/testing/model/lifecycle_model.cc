@@ -135,7 +135,6 @@ void LifecycleModel::needs_reset() {
 }
 
 void LifecycleModel::config_changed() {
-  ++generation;
   if (running() && interrupts_ != nullptr) interrupts_->configuration_changed();
 }
 
@@ -230,12 +229,11 @@ ModelError LifecycleModel::disable_queue(std::uint64_t index) {
 
 ModelError LifecycleModel::reset_queue(std::uint64_t index) {
   if (index >= queues.size()) return {"device.queue_index", index, queues.size()};
-  if (!has(40)) return {"device.ring_reset_not_negotiated", index};
-  if (!running()) return {"device.not_running", index, status};
-  stop(index);
+  if ((features() >> 40 & 1) == 0) return {"device.ring_reset_not_negotiated", index};
+  if (started) stop(index);
   renew(queues[index]);
   queues[index].stopped = queues[index].kicked = false;
-  queues[index].renewed = true;
+  queues[index].renewed = started;
   return {};
 }
 
@@ -247,8 +245,15 @@ ModelError LifecycleModel::kick(std::uint64_t index) {
   return {};
 }
 
-ModelError LifecycleModel::read_config(std::uint64_t offset, std::span<std::uint8_t> out) const {
+void LifecycleModel::look_at_config() {
   const auto bytes = device_.config();
+  if (config_seen_ && *config_seen_ != bytes) ++generation;
+  config_seen_ = bytes;
+}
+
+ModelError LifecycleModel::read_config(std::uint64_t offset, std::span<std::uint8_t> out) {
+  const auto bytes = device_.config();
+  if (offset < bytes.size() && !out.empty()) look_at_config();
   ModelError first;
   for (std::size_t i = 0; i < out.size(); ++i) {
     const bool there = offset < bytes.size() && i < bytes.size() - offset;
@@ -300,8 +305,9 @@ void put_config(std::vector<std::uint8_t>& out, const LifecycleModel::Queue& que
 
 }  // namespace
 
-std::vector<std::uint8_t> LifecycleModel::save() const {
+std::vector<std::uint8_t> LifecycleModel::save() {
   const auto own = device_.save();
+  look_at_config();
   std::vector<std::uint8_t> out;
   put(out, 4, 0x44565047);
   put(out, 2, 1);
@@ -331,7 +337,10 @@ std::vector<std::uint8_t> LifecycleModel::save() const {
 ModelError LifecycleModel::restore(std::span<const std::uint8_t> bytes) {
   reset();
   const auto why = resume(bytes);
-  if (!why.none()) reset();
+  if (why.none())
+    config_seen_ = device_.config();
+  else
+    reset();
   return why;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -84,11 +85,11 @@ class LifecycleModel {
   [[nodiscard]] ModelError disable_queue(std::uint64_t index);
   [[nodiscard]] ModelError reset_queue(std::uint64_t index);
   [[nodiscard]] ModelError kick(std::uint64_t index);
-  [[nodiscard]] ModelError read_config(std::uint64_t offset, std::span<std::uint8_t> out) const;
+  [[nodiscard]] ModelError read_config(std::uint64_t offset, std::span<std::uint8_t> out);
   [[nodiscard]] ModelError write_config(std::uint64_t offset, std::span<const std::uint8_t> in);
 
   /// The bytes that virtio/device/lifecycle.cc describes. REQUIRES: no chain is in flight.
-  [[nodiscard]] std::vector<std::uint8_t> save() const;
+  [[nodiscard]] std::vector<std::uint8_t> save();
   [[nodiscard]] ModelError restore(std::span<const std::uint8_t> bytes);
 
   /// What was negotiated; 0 before FEATURES_OK.
@@ -123,6 +124,8 @@ class LifecycleModel {
   [[nodiscard]] ModelError start();
   [[nodiscard]] ModelError activate(std::size_t index);
   void stop(std::size_t index);
+  /// The driver reads from the configuration space, or may have.
+  void look_at_config();
   void renew(Queue& queue) const;
   [[nodiscard]] ModelQueueSetup ring_features() const;
   [[nodiscard]] ModelError resume(std::span<const std::uint8_t> bytes);
@@ -132,6 +135,7 @@ class LifecycleModel {
   const WatchedMemory& memory_;
   std::vector<QueueModel*> rings_;
   ModelInterrupts* interrupts_ = nullptr;
+  std::optional<std::vector<std::uint8_t>> config_seen_;
 };
 
 }  // namespace guestproof::testing

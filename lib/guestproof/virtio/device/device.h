@@ -53,8 +53,8 @@ class Driver {
   virtual void notify_used(std::uint16_t queue) = 0;
   /// serve(queue) is to be called, as after a kick: the queue waited for something else to end.
   virtual void again(std::uint16_t queue) = 0;
-  /// The device has changed its configuration space (§2.5): a new generation, and a notification
-  /// when the driver is ready for one.
+  /// The device has changed its configuration space (§2.5): a notification when the driver is ready
+  /// for one.
   virtual void config_changed() = 0;
   /// A request was refused or failed. The driver hears of it in its answer; this is for the VMM.
   virtual void refused(std::uint16_t queue, const Error& why) = 0;
@@ -130,8 +130,8 @@ class VirtioDevice {
   /// The queue is going to be reset: on return nothing that the device or its back end does touches
   /// the queue's buffers any more. Held chains may be dropped or become stale.
   virtual void stop_queue(std::uint16_t queue) = 0;
-  /// Back to before start(), whatever it was doing; as stop_queue() for every queue. Called in
-  /// every state.
+  /// Back to before start(), whatever it was doing; as stop_queue() for every queue, but no chain
+  /// is held on return: the queues may go before the device does. Called in every state.
   virtual void reset() = 0;
 
   /// A file descriptor that becomes readable when the back end has something for host_ready(); −1

@@ -251,13 +251,13 @@ Result<void> Lifecycle::disable_queue(std::uint32_t index) {
 Result<void> Lifecycle::reset_queue(std::uint32_t index) {
   const auto queue = find(index);
   if (!queue) return std::unexpected(queue.error());
-  if ((accepted_ & feature_bit(VIRTIO_F_RING_RESET)) == 0)
+  if ((status_ & VIRTIO_STATUS_FEATURES_OK) == 0 ||
+      (accepted_ & feature_bit(VIRTIO_F_RING_RESET)) == 0)
     return fail(DeviceError::kRingResetNotNegotiated, index);
-  if (!running()) return fail(DeviceError::kNotRunning, index, status_);
-  stop_queue(static_cast<std::uint16_t>(index));
+  if (started_) stop_queue(static_cast<std::uint16_t>(index));
   renew((*queue)->config, accepted_);
   (*queue)->kicked = (*queue)->stopped = false;
-  (*queue)->renewed = true;
+  (*queue)->renewed = started_;
   return {};
 }
 
@@ -271,11 +271,14 @@ Result<void> Lifecycle::kick(std::uint32_t index) {
   return {};
 }
 
-Result<void> Lifecycle::read_config(std::uint64_t offset, std::span<std::byte> out) const {
+Result<void> Lifecycle::read_config(std::uint64_t offset, std::span<std::byte> out) {
   const auto bytes = config();
   const auto there =
       offset < bytes.size() ? std::min<std::uint64_t>(out.size(), bytes.size() - offset) : 0;
-  if (there != 0) std::memcpy(out.data(), bytes.data() + offset, there);
+  if (there != 0) {
+    show_config();
+    std::memcpy(out.data(), bytes.data() + offset, there);
+  }
   std::ranges::fill(out.subspan(there), std::byte{0});
   if (there == out.size()) return {};
   return fail(DeviceError::kConfigRange, offset + there, bytes.size());
@@ -320,14 +323,20 @@ void Lifecycle::again(std::uint16_t queue) {
   host_.wake();
 }
 
+void Lifecycle::show_config() {
+  const auto now = config();
+  if (!shown_config_.empty() && !std::ranges::equal(now, shown_config_)) ++generation_;
+  shown_config_.assign(now.begin(), now.end());
+}
+
 void Lifecycle::config_changed() {
-  ++generation_;
   if (running() && interrupts_ != nullptr) interrupts_->configuration_changed();
 }
 
 Result<std::vector<std::byte>> Lifecycle::save() {
   std::vector<std::byte> own;
   if (const auto saved = save_device(own); !saved) return std::unexpected(saved.error());
+  show_config();  // what the driver has read is not saved: it may have read all of this
   std::vector<std::byte> out;
   Header header{};
   header.magic = kMagic;
@@ -372,12 +381,14 @@ QueueFeatures Lifecycle::slot_features() const {
 
 Result<void> Lifecycle::restore(std::span<const std::byte> bytes) {
   reset();
-  auto done = resume(bytes);
-  if (!done)
+  if (const auto done = resume(bytes); !done) {
     reset();
-  else if (std::ranges::any_of(queues_, &Queue::kicked))
-    host_.wake();
-  return done;
+    return done;
+  }
+  const auto now = config();
+  shown_config_.assign(now.begin(), now.end());
+  if (std::ranges::any_of(queues_, &Queue::kicked)) host_.wake();
+  return {};
 }
 
 Result<void> Lifecycle::resume(std::span<const std::byte> bytes) {

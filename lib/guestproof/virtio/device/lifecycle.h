@@ -90,7 +90,8 @@ class Lifecycle {
   /// QueueConfigError of the queue that cannot be started. Of several bits those before the refused
   /// one are set.
   [[nodiscard]] Result<void> set_status(std::uint8_t value);
-  /// What writing 0 to the status does.
+  /// What writing 0 to the status does, but for the transport's own registers: to reset those, too,
+  /// write 0 to its status.
   void reset();
   /// Started, and neither given up by the driver nor in need of a reset.
   [[nodiscard]] bool running() const;
@@ -115,22 +116,24 @@ class Lifecycle {
   [[nodiscard]] Result<void> enable_queue(std::uint32_t index);
   /// The device uses the queue no longer. Errors: kQueueIndex.
   [[nodiscard]] Result<void> disable_queue(std::uint32_t index);
-  /// §2.6.1: disabled, and back to its first configuration. Errors: kQueueIndex,
-  /// kRingResetNotNegotiated, kNotRunning.
+  /// §2.6.1: disabled, and back to its first configuration, whatever state the device is in.
+  /// Errors: kQueueIndex, kRingResetNotNegotiated.
   [[nodiscard]] Result<void> reset_queue(std::uint32_t index);
 
   /// An available buffer notification. Errors: kQueueIndex, kNotRunning, kQueueNotReady; it is
   /// ignored then.
   [[nodiscard]] Result<void> kick(std::uint32_t index);
 
-  /// Changes when the device changes its configuration space by itself (§2.5).
+  /// Changes when the driver reads from a configuration space that is another than when it last did
+  /// (§2.5, §4.1.4.3.1): as many changes as there may be between two of its looks, and though a
+  /// transport shows 8 bits, it sees that there was one.
   [[nodiscard]] std::uint32_t config_generation() const { return generation_; }
   [[nodiscard]] std::uint32_t config_bytes() const {
     return static_cast<std::uint32_t>(config().size());
   }
   /// The bytes from `offset` on; those past its end read as 0. Errors: kConfigRange (offset of the
   /// first byte that is not there, size), when there was such a one.
-  [[nodiscard]] Result<void> read_config(std::uint64_t offset, std::span<std::byte> out) const;
+  [[nodiscard]] Result<void> read_config(std::uint64_t offset, std::span<std::byte> out);
   /// Errors: kConfigRange, kConfigEarly, kConfigReadOnly, kConfigValue; nothing is changed.
   [[nodiscard]] Result<void> write_config(std::uint64_t offset, std::span<const std::byte> in);
 
@@ -144,7 +147,8 @@ class Lifecycle {
   [[nodiscard]] Result<bool> host_ready();
 
   /// Everything that the driver can see, and what the device remembers, as bytes; see
-  /// lifecycle.cc for their layout. The transport's own registers are not among them. Errors: the
+  /// lifecycle.cc for their layout. The transport's own registers are not among them, and are to be
+  /// saved after this: what is going on is finished first, and the driver notified. Errors: the
   /// device's.
   [[nodiscard]] Result<std::vector<std::byte>> save();
   /// Goes on from there: every queue counts as kicked. Errors: DeviceStateError, QueueStateError,
@@ -197,6 +201,8 @@ class Lifecycle {
   static void renew(QueueConfig& config, std::uint64_t features);
   [[nodiscard]] Result<void> start();
   [[nodiscard]] std::unexpected<Error> needs_reset(const Error& why);
+  /// The driver gets to see the configuration space as it is now.
+  void show_config();
   /// Of the rings, once they are negotiated.
   [[nodiscard]] QueueFeatures slot_features() const;
   [[nodiscard]] Result<void> save_queue_slot(std::uint16_t index,
@@ -210,6 +216,7 @@ class Lifecycle {
   std::uint8_t status_ = 0;
   bool started_ = false;  // the device was, and was not reset since
   std::uint32_t generation_ = 0;
+  std::vector<std::byte> shown_config_;  // when the driver last read from it; empty: never
   std::vector<Queue> queues_;
   Host& host_;
   Interrupts* interrupts_ = nullptr;

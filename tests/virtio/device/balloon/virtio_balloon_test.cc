@@ -441,6 +441,7 @@ TEST_P(BalloonTest, AQueueThatDoesNotExistGivesItsBuffersBack) {
 
 TEST_P(BalloonTest, TheHostAsksForPagesAndTheDriverSaysHowManyItGave) {
   start();
+  EXPECT_EQ(read_config(0), 0U);
   device.set_target(100);
   EXPECT_EQ(read_config(0), 100U);
   EXPECT_EQ(interrupts.config, 1);

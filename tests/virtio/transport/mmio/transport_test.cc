@@ -127,7 +127,16 @@ TEST_F(MmioTransportTest, EveryNotificationAssertsTheLineAnew) {
   device.driver->config_changed();
   EXPECT_EQ(line.edges, 3);
   EXPECT_EQ(read(kInterruptStatusOffset), kInterruptUsedBuffer | kInterruptConfigurationChange);
-  EXPECT_EQ(read(kConfigGenerationOffset), 1U);
+}
+
+TEST_F(MmioTransportTest, TheGenerationSaysThatTheConfigurationIsAnotherThanAtTheLastLook) {
+  run_by_registers();
+  EXPECT_EQ(read(kConfigOffset), 0x04030201U);
+  const auto generation = read(kConfigGenerationOffset);
+  device.fields[5] = std::byte{77};
+  device.driver->config_changed();
+  EXPECT_EQ(read(kConfigOffset + 4), 0x08074d05U);
+  EXPECT_NE(read(kConfigGenerationOffset), generation);
 }
 
 TEST_F(MmioTransportTest, NotificationDataStandsAboveTheQueue) {

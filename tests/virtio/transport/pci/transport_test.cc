@@ -372,7 +372,20 @@ TEST_F(PciTransportTest, WithMsixEveryNotificationIsItsVectorsMessage) {
   EXPECT_THAT(messages(), ElementsAre(2U, 1U, 0U));
   EXPECT_THAT(vmm.take(), IsEmpty());
   EXPECT_EQ(read(kIsrAt, 1), Answer{kIsrConfiguration});
-  EXPECT_EQ(read(kConfigGeneration, 1), Answer{1});
+}
+
+TEST_F(PciTransportTest, TheGenerationSaysThatTheConfigurationIsAnotherThanAtTheLastLook) {
+  run_by_registers();
+  EXPECT_EQ(read(kDeviceAt, 1), Answer{1});
+  const auto generation = read(kConfigGeneration, 1);
+  // As many changes as the field has values.
+  for (int i = 0; i < 256; ++i) {
+    device.fields[1] = static_cast<std::byte>(i + 1);
+    device.driver->config_changed();
+  }
+  device.fields[1] = std::byte{77};
+  EXPECT_EQ(read(kDeviceAt + 1, 1), Answer{77});
+  EXPECT_NE(read(kConfigGeneration, 1), generation);
 }
 
 TEST_F(PciTransportTest, AMaskedVectorsMessageWaits) {

@@ -73,7 +73,7 @@ void MmioTransport::raise(std::uint32_t cause) {
   line_.set(true);
 }
 
-Result<void> MmioTransport::read(std::uint64_t offset, std::span<std::byte> out) const {
+Result<void> MmioTransport::read(std::uint64_t offset, std::span<std::byte> out) {
   if (offset >= kConfigOffset) return lifecycle_.read_config(offset - kConfigOffset, out);
   std::ranges::fill(out, std::byte{0});
   if (const auto ok = check_access(offset, out.size()); !ok) return ok;

@@ -53,14 +53,15 @@ class MmioTransport final : private Interrupts {
   ~MmioTransport() override { lifecycle_.connect(nullptr); }
 
   /// Fills `out`. Errors, for the log: DeviceError::kRegister, kAccessWidth, kConfigRange.
-  Result<void> read(std::uint64_t offset, std::span<std::byte> out) const;
+  Result<void> read(std::uint64_t offset, std::span<std::byte> out);
   /// Errors: those, and what Lifecycle refused; the access had no effect.
   Result<void> write(std::uint64_t offset, std::span<const std::byte> in);
 
   /// InterruptStatus: kInterrupt… in registers.h.
   [[nodiscard]] std::uint32_t interrupt_status() const { return interrupt_status_; }
 
-  /// The registers that are the transport's own; save the life cycle beside it.
+  /// The registers that are the transport's own; save the life cycle beside it, and before: what it
+  /// finishes then is notified of here.
   [[nodiscard]] std::array<std::byte, kMmioStateBytes> save() const;
   /// Errors: DeviceStateError; nothing is changed. The line is set as the state says.
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);

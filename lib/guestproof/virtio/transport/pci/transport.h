@@ -59,7 +59,8 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
   /// ISR status: kIsr… in registers.h.
   [[nodiscard]] std::uint8_t isr_status() const { return isr_; }
 
-  /// The registers that are the transport's own; save the life cycle and the bus beside it.
+  /// The registers that are the transport's own; save the life cycle and the bus beside it, the
+  /// life cycle before both: what it finishes then is notified of here, or pending in the bus.
   [[nodiscard]] std::vector<std::byte> save() const;
   /// Of a transport whose bus is restored: the pin is set as ISR status says. Errors:
   /// DeviceStateError; nothing is changed.
