@@ -232,6 +232,17 @@ TEST_F(UnixSocketsTest, ManyClientsAtOnceAreAllHeard) {
   EXPECT_EQ(std::ranges::count(heard, true), static_cast<std::ptrdiff_t>(clients.size()));
 }
 
+// Clients that came faster than they were accepted kept the device in one call for ever.
+TEST_F(UnixSocketsTest, NoCallHearsMoreThanSoManyClients) {
+  for (std::size_t i = 0; i < 2 * kLooksPerEvent; ++i) client_of(path);
+  for (int calls = 0; calls < 2; ++calls) {
+    const auto event = sockets->next_event();
+    ASSERT_TRUE(event) << calls;
+    EXPECT_EQ(event->socket, HostSocket::kNone);
+  }
+  while (const auto event = sockets->next_event()) EXPECT_EQ(event->socket, HostSocket::kNone);
+}
+
 TEST_F(UnixSocketsTest, AGuestReachesTheServiceOfAPort) {
   const auto service = service_at(path + "_80");
   const auto socket = sockets->connect(80).value();

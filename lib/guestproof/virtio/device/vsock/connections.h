@@ -28,8 +28,9 @@
 namespace guestproof::virtio::vsock {
 
 struct Limits {
-  /// Each has a file descriptor, of which a process has 1024 unless it asks for more, and with all
-  /// buffers full one of the guest's makes the host keep 320 KiB: 80 MiB in all.
+  /// Each has a file descriptor, of which a process has 1024 unless it asks for more, and makes the
+  /// host keep 320 KiB with both buffers full: 80 MiB in all. The room for them (ByteQueue) is up
+  /// to four times the guest's buffer, 272 MiB in all, where services take half and then no more.
   std::uint32_t connections = 256;
   /// buf_alloc: what Linux gives its own sockets. Four packets of the largest size: the guest fills
   /// some while the host takes others. At least 1.

@@ -23,7 +23,7 @@ enum class HostSocket : int { kNone = -1 };
 struct HostEvent {
   enum class Kind : std::uint8_t {
     kConnect,  // a client wants a connection to `port`; its socket is open
-    kReady,    // reading or writing is worth an attempt
+    kReady,    // reading or writing is worth an attempt; of kNone: there may be more, ask again
     kGone,     // as kReady, and the peer takes no more data
   };
 

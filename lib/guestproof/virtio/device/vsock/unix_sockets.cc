@@ -93,8 +93,8 @@ Result<void> UnixSockets::watch(int fd) const {
 }
 
 std::optional<HostEvent> UnixSockets::next_event() {
-  for (;;) {
-    if (auto event = accept_clients()) return event;
+  for (auto looks = kLooksPerEvent; looks != 0; --looks) {
+    if (auto event = accept_clients(looks)) return event;
     // One at a time: none can be about a descriptor that was closed since.
     ::epoll_event event{};
     if (uninterrupted([&] { return ::epoll_wait(epoll_.get(), &event, 1, 0); }) <= 0)
@@ -112,10 +112,12 @@ std::optional<HostEvent> UnixSockets::next_event() {
     }
     if (auto connect = listen_to(client)) return connect;
   }
+  return HostEvent{};
 }
 
-std::optional<HostEvent> UnixSockets::accept_clients() {
-  while (clients_wait_) {
+std::optional<HostEvent> UnixSockets::accept_clients(std::size_t& looks) {
+  for (; clients_wait_; --looks) {
+    if (looks == 1) return HostEvent{};
     Fd client(uninterrupted([&] {
       return ::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }));

@@ -32,6 +32,11 @@ inline constexpr std::size_t kMaxConnectText = std::string_view("CONNECT 4294967
 /// text at once: more than a few at a time are not to be expected.
 inline constexpr std::size_t kMaxSilentClients = 32;
 
+/// Clients that are accepted or heard in one call of next_event(): twice as many as may be silent,
+/// each when it comes and when it may write. Clients that come, say and go without an end do not
+/// keep a call from ending.
+inline constexpr std::size_t kLooksPerEvent = 4 * kMaxSilentClients;
+
 /// The port of a client's text, which ends with the first '\n'; nothing when it is not complete.
 /// Errors: SocketError::kConnectText (bytes that were looked at, kMaxConnectText).
 [[nodiscard]] Result<std::optional<std::uint32_t>> parse_connect(std::string_view text);
@@ -60,7 +65,8 @@ class UnixSockets final : public HostSockets {
       : path_(std::move(path)), listener_(std::move(listener)), epoll_(std::move(epoll)) {}
 
   [[nodiscard]] Result<void> watch(int fd) const;
-  [[nodiscard]] std::optional<HostEvent> accept_clients();
+  /// At most `looks` of them, which become fewer.
+  [[nodiscard]] std::optional<HostEvent> accept_clients(std::size_t& looks);
   /// What a client that was silent has to say now.
   [[nodiscard]] std::optional<HostEvent> listen_to(const std::deque<Fd>::iterator& client);
 
