@@ -63,6 +63,23 @@ Error io_error(SystemError call) { return {call, EIO}; }
 
 // Every type, in every cut.
 
+/// A disk of 1 TiB that does nothing, and counts for how many bytes it was asked to.
+class IdleStorage final : public Backend {
+ public:
+  [[nodiscard]] std::uint64_t size() const override { return std::uint64_t{1} << 40; }
+  [[nodiscard]] bool read_only() const override { return false; }
+  Result<std::size_t> read_at(std::span<const ::iovec>, std::uint64_t) override { return 0U; }
+  Result<std::size_t> write_at(std::span<const ::iovec>, std::uint64_t) override { return 0U; }
+  Result<void> flush() override { return {}; }
+  Result<void> discard(std::uint64_t, std::uint64_t) override { return {}; }
+  Result<void> write_zeroes(std::uint64_t, std::uint64_t length, bool) override {
+    zeroed += length;
+    return {};
+  }
+  Result<void> secure_erase(std::uint64_t, std::uint64_t) override { return {}; }
+  std::uint64_t zeroed = 0;
+};
+
 class EngineCutTest : public EngineTest, public ::testing::WithParamInterface<Cut> {};
 INSTANTIATE_TEST_SUITE_P(Cuts, EngineCutTest, ::testing::ValuesIn(kCuts),
                          [](const auto& test) { return name_of(test.param); });
@@ -538,6 +555,25 @@ TEST_F(EngineTest, AsksServeForKicksAgain) {
   EXPECT_FALSE(turn->notify);
   EXPECT_FALSE(turn->more);
   EXPECT_EQ(driver.used_flags(), 0u);
+}
+
+// A queue full of requests for gigabytes kept the device in one turn for hours.
+TEST_F(EngineTest, ATurnEndsAfterSoManyBytes) {
+  IdleStorage disk;
+  ImmediateBackend at_once(disk);
+  config.capacity = disk.size() / 512;
+  config.write_zeroes.max_sectors = kTurnBytes / 512 / 2;
+  auto engine = Engine<Queue>::create(config, at_once).value();
+  for (int i = 0; i < 5; ++i)
+    send(joined(header(VIRTIO_BLK_T_WRITE_ZEROES),
+                segments({{0, static_cast<std::uint32_t>(kTurnBytes / 512 / 2), 0}})),
+         0);
+
+  EXPECT_TRUE(engine.serve(queue)->more);
+  EXPECT_EQ(disk.zeroed, kTurnBytes);
+  EXPECT_TRUE(engine.serve(queue)->more);
+  EXPECT_FALSE(engine.serve(queue)->more);
+  EXPECT_EQ(disk.zeroed, kTurnBytes * 5 / 2);
 }
 
 TEST_F(EngineTest, ServeSeesWhatComesWhileItServes) {
