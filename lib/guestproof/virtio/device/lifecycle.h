@@ -151,7 +151,8 @@ class Lifecycle {
   /// saved after this: what is going on is finished first, and the driver notified. Errors: the
   /// device's.
   [[nodiscard]] Result<std::vector<std::byte>> save();
-  /// Goes on from there: every queue counts as kicked. Errors: DeviceStateError, QueueStateError,
+  /// Goes on from there: every queue counts as kicked, so that the transport's registers are to be
+  /// restored before this, or before work() is called. Errors: DeviceStateError, QueueStateError,
   /// the device's; it is reset then.
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);
 

@@ -27,7 +27,9 @@
 // its bit in ISR status; without it, a notification is ISR status and interrupt pin (§4.1.4.5.1).
 // The function wants its pin while ISR status is not 0; with MSI-X enabled nobody hears of that.
 //
-// Thread-safety: that of Lifecycle; the bus's accesses are register accesses.
+// Thread-safety: that of Lifecycle; the bus's accesses are register accesses. They look at the pins
+// of all functions, and a notification changes its function: all devices of a bus are serialised
+// together, their work() and host_ready() too.
 // Specification: virtio 1.3 §4.1.
 #pragma once
 
