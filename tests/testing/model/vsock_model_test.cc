@@ -36,12 +36,12 @@ class VsockModelTest : public ::testing::Test {
     memory.write(kTx, bytes);
     ModelChain chain;
     chain.readable = {{kTx, bytes.size()}};
-    return model.transmit(memory, chain).name;
+    return model.transmit(watched, chain).name;
   }
   VsockModel::Received receive(std::vector<ModelPiece> pieces) {
     ModelChain chain;
     chain.writable = std::move(pieces);
-    return model.receive(memory, chain);
+    return model.receive(watched, chain);
   }
   Bytes received(std::size_t length) {
     Bytes bytes(length);

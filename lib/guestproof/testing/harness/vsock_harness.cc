@@ -195,14 +195,14 @@ Harness::Turn VsockHarness::serve_model(Lane& lane, std::uint32_t) {
 
 VsockHarness::Served VsockHarness::transmit_model(const ModelChain& chain) {
   Served served;
-  if (chain.fault.none()) served.error = model_.transmit(ModelMemory(world().model()), chain);
+  if (chain.fault.none()) served.error = model_.transmit(world().model(), chain);
   return served;
 }
 
 VsockHarness::Served VsockHarness::receive_model(const ModelChain& chain) {
   Served served;
   if (!chain.fault.none()) return served;
-  const auto received = model_.receive(ModelMemory(world().model()), chain);
+  const auto received = model_.receive(world().model(), chain);
   served.error = received.error;
   served.used = received.used;
   return served;

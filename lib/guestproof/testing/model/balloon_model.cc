@@ -7,29 +7,11 @@ namespace {
 
 using What = BalloonEvent::What;
 
-std::uint64_t get(std::span<const std::uint8_t> bytes, std::size_t at, std::size_t length) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < length; ++i) number |= std::uint64_t{bytes[at + i]} << 8 * i;
-  return number;
-}
-
-void put(std::vector<std::uint8_t>& out, std::uint64_t number, std::size_t length) {
-  for (std::size_t i = 0; i < length; ++i)
-    out.push_back(static_cast<std::uint8_t>(number >> 8 * i));
-}
-
-/// Why a byte cannot be written.
-ModelError not_writable(const WatchedMemory& memory, std::uint64_t address) {
-  for (const auto& region : memory.regions())
-    if (address - region.base.raw() < region.size) return {"memory.read_only"};
-  return {"memory.unmapped"};
-}
-
 }  // namespace
 
 std::vector<std::uint8_t> BalloonModel::config() const {
   std::vector<std::uint8_t> out;
-  for (const auto field : {num_pages_, actual_, command_, poison_}) put(out, field, 4);
+  for (const auto field : {num_pages_, actual_, command_, poison_}) append_number(out, 4, field);
   return out;
 }
 
@@ -42,8 +24,8 @@ ModelError BalloonModel::write_config(std::uint64_t offset, std::span<const std:
     if (!actual && !poison) return {"device.config_read_only", at};
     all[at] = bytes[i];
   }
-  actual_ = static_cast<std::uint32_t>(get(all, 4, 4));
-  poison_ = static_cast<std::uint32_t>(get(all, 12, 4));
+  actual_ = static_cast<std::uint32_t>(number_in(all, 4, 4));
+  poison_ = static_cast<std::uint32_t>(number_in(all, 12, 4));
   return {};
 }
 
@@ -67,17 +49,18 @@ void BalloonModel::reset() {
 
 std::vector<std::uint8_t> BalloonModel::save() const {
   auto out = config();
-  put(out, last_command_, 4);
-  put(out, counts_existing_ ? 1 : 0, 1);
-  put(out, hinting_ ? 1 : 0, 1);
-  put(out, statistics_seen ? 1 : 0, 1);
-  put(out, 0, 1);
+  append_number(out, 4, last_command_);
+  append_number(out, 1, counts_existing_ ? 1 : 0);
+  append_number(out, 1, hinting_ ? 1 : 0);
+  append_number(out, 1, statistics_seen ? 1 : 0);
+  append_number(out, 1, 0);
   return out;
 }
 
 ModelError BalloonModel::restore(std::span<const std::uint8_t> bytes) {
   if (bytes.size() != 24) return {"device_state.length", bytes.size(), 24};
-  const auto command = get(bytes, 8, 4), poison = get(bytes, 12, 4), last = get(bytes, 16, 4);
+  const auto command = number_in(bytes, 8, 4), poison = number_in(bytes, 12, 4),
+             last = number_in(bytes, 16, 4);
   const auto wrong = [](std::uint64_t value, std::uint64_t offset) {
     return ModelError{"device_state.device", value, offset};
   };
@@ -88,8 +71,8 @@ ModelError BalloonModel::restore(std::span<const std::uint8_t> bytes) {
   if (bytes[21] > 1 || (bytes[21] == 1 && command < 2)) return wrong(bytes[21], 21);
   if (bytes[22] > 1) return wrong(bytes[22], 22);
   if (bytes[23] != 0) return wrong(bytes[23], 23);
-  num_pages_ = static_cast<std::uint32_t>(get(bytes, 0, 4));
-  actual_ = static_cast<std::uint32_t>(get(bytes, 4, 4));
+  num_pages_ = static_cast<std::uint32_t>(number_in(bytes, 0, 4));
+  actual_ = static_cast<std::uint32_t>(number_in(bytes, 4, 4));
   command_ = static_cast<std::uint32_t>(command);
   poison_ = static_cast<std::uint32_t>(poison);
   last_command_ = static_cast<std::uint32_t>(last);
@@ -150,7 +133,7 @@ ModelError BalloonModel::move_pages(const WatchedMemory& memory, const ModelChai
   std::vector<std::uint8_t> array(bytes);
   if (chain.read(ModelMemory(memory), 0, array) < bytes) return {"memory.unmapped"};
   std::set<std::uint64_t> pages;
-  for (std::size_t i = 0; i < bytes; i += 4) pages.insert(get(array, i, 4));
+  for (std::size_t i = 0; i < bytes; i += 4) pages.insert(number_in(array, i, 4));
   const ModelMemory there(memory);
   std::set<std::uint64_t> missing;
   for (const auto page : pages)
@@ -171,7 +154,7 @@ ModelError BalloonModel::free_pages(const WatchedMemory& memory, const ModelChai
   const ModelMemory there(memory);
   for (const auto& piece : chain.writable) {
     const auto reachable = there.reachable(piece.address, piece.length, true);
-    if (reachable != piece.length) return not_writable(memory, piece.address + reachable);
+    if (reachable != piece.length) return no_memory(memory, piece.address + reachable);
     if (!tell(what, piece.address, piece.length)) return {"system.discard"};
   }
   return {};
@@ -181,7 +164,7 @@ ModelError BalloonModel::take_command(const WatchedMemory& memory, const ModelCh
   if (chain.readable_bytes() != 4) return {"balloon.command_length", chain.readable_bytes(), 4};
   std::array<std::uint8_t, 4> bytes;
   if (chain.read(ModelMemory(memory), 0, bytes) < 4) return {"memory.unmapped"};
-  const auto given = get(bytes, 0, 4);
+  const auto given = number_in(bytes, 0, 4);
   hinting_ = given > 1 && given == command_;
   if (!hinting_ && given != 0) return {"balloon.command", given, command_};
   return {};
@@ -196,8 +179,8 @@ ModelError BalloonModel::hear(const WatchedMemory& memory, const ModelChain& cha
   for (std::uint64_t at = 0; at < bytes; at += 10) {
     std::array<std::uint8_t, 10> entry;
     if (chain.read(ModelMemory(memory), at, entry) < 10) return {"memory.unmapped"};
-    const auto tag = get(entry, 0, 2);
-    if (tag <= 9) event.statistics[tag] = get(entry, 2, 8);
+    const auto tag = number_in(entry, 0, 2);
+    if (tag <= 9) event.statistics[tag] = number_in(entry, 2, 8);
   }
   static_cast<void>(backend_(event));
   return {};

@@ -15,12 +15,6 @@ constexpr std::uint32_t kSecureErase = 14;
 constexpr std::uint64_t kHeaderBytes = 16;
 constexpr std::uint64_t kSegmentBytes = 16;
 
-std::uint64_t number(std::span<const std::uint8_t> bytes) {
-  std::uint64_t value = 0;
-  for (auto i = bytes.size(); i-- > 0;) value = value << 8 | bytes[i];
-  return value;
-}
-
 bool changes_ranges(std::uint32_t type) {
   return type == kDiscard || type == kWriteZeroes || type == kSecureErase;
 }
@@ -122,8 +116,8 @@ ModelError BlockModel::handle(const WatchedMemory& memory, Work& work) {
   std::array<std::uint8_t, kHeaderBytes> header{};
   const auto got = work.chain.read(ModelMemory(memory), 0, header);
   if (got != kHeaderBytes) return no_memory(memory, work.chain.readable, got);
-  work.type = static_cast<std::uint32_t>(number(std::span(header).first(4)));
-  work.sector = number(std::span(header).last(8));
+  work.type = static_cast<std::uint32_t>(number_in(std::span(header).first(4)));
+  work.sector = number_in(std::span(header).last(8));
   work.answer.type = work.type;
   if (auto refused = check(work); !refused.none()) return refused;
   work.answer.executed = true;
@@ -273,7 +267,8 @@ ModelError BlockModel::read_segments(const WatchedMemory& memory, Work& work) {
   if (got < work.readable) return no_memory(memory, work.chain.readable, kHeaderBytes + got);
   for (std::size_t at = 0; at < data_.size(); at += kSegmentBytes) {
     const auto raw = std::span(data_).subspan(at, kSegmentBytes);
-    work.segments.push_back({number(raw.first(8)), number(raw.subspan(8, 4)), number(raw.last(4))});
+    work.segments.push_back(
+        {number_in(raw.first(8)), number_in(raw.subspan(8, 4)), number_in(raw.last(4))});
   }
   return {};
 }

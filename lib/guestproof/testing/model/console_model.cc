@@ -8,17 +8,6 @@ namespace {
 enum State : std::uint8_t { kAbsent, kAdded, kReady, kFailed };
 enum Message : std::uint8_t { kRemove, kAdd, kConsole, kName, kResize, kOpen };
 
-std::uint64_t get(std::span<const std::uint8_t> bytes, std::size_t at, std::size_t length) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < length; ++i) number |= std::uint64_t{bytes[at + i]} << 8 * i;
-  return number;
-}
-
-void put(std::vector<std::uint8_t>& out, std::uint64_t number, std::size_t length) {
-  for (std::size_t i = 0; i < length; ++i)
-    out.push_back(static_cast<std::uint8_t>(number >> 8 * i));
-}
-
 ModelError no_receive_buffer(const ModelChain& chain) {
   if (!chain.fault.none()) return chain.fault;
   if (chain.readable_bytes() != 0) return {"console.readable", chain.readable_bytes()};
@@ -30,10 +19,10 @@ ModelError no_receive_buffer(const ModelChain& chain) {
 
 std::vector<std::uint8_t> ConsoleModel::config() const {
   std::vector<std::uint8_t> out;
-  put(out, ports[0].cols, 2);
-  put(out, ports[0].rows, 2);
-  put(out, ports.size(), 4);
-  put(out, 0, 4);
+  append_number(out, 2, ports[0].cols);
+  append_number(out, 2, ports[0].rows);
+  append_number(out, 4, ports.size());
+  append_number(out, 4, 0);
   return out;
 }
 
@@ -70,18 +59,19 @@ void ConsoleModel::open(Port& port, bool open) {
 
 std::vector<std::uint8_t> ConsoleModel::save() const {
   std::vector<std::uint8_t> out;
-  put(out, ports.size(), 2);
-  put(out, device_ready_ ? 1 : 0, 2);
+  append_number(out, 2, ports.size());
+  append_number(out, 2, device_ready_ ? 1 : 0);
   for (const auto& port : ports) {
     std::uint64_t pending = 0;
     for (const auto message : port.pending) pending |= 1ULL << message;
-    put(out, port.state, 1);
-    put(out, pending, 1);
-    put(out, (port.plugged ? 1 : 0) + (port.host_open ? 2 : 0) + (port.guest_open ? 4 : 0), 2);
-    put(out, port.cols, 2);
-    put(out, port.rows, 2);
-    put(out, port.input.size(), 8);
-    put(out, port.transmitted, 8);
+    append_number(out, 1, port.state);
+    append_number(out, 1, pending);
+    append_number(out, 2,
+                  (port.plugged ? 1 : 0) + (port.host_open ? 2 : 0) + (port.guest_open ? 4 : 0));
+    append_number(out, 2, port.cols);
+    append_number(out, 2, port.rows);
+    append_number(out, 8, port.input.size());
+    append_number(out, 8, port.transmitted);
     out.insert(out.end(), port.input.begin(), port.input.end());
   }
   return out;
@@ -89,8 +79,8 @@ std::vector<std::uint8_t> ConsoleModel::save() const {
 
 ModelError ConsoleModel::restore(std::span<const std::uint8_t> bytes) {
   if (bytes.size() < 4) return {"device_state.bytes", bytes.size(), 4};
-  if (get(bytes, 0, 2) != ports.size())
-    return {"device_state.device", get(bytes, 0, 2), ports.size()};
+  if (number_in(bytes, 0, 2) != ports.size())
+    return {"device_state.device", number_in(bytes, 0, 2), ports.size()};
   const auto ready = bytes[2];
   if (ready > 1 || (ready == 1 && !multiport()) || bytes[3] != 0)
     return {"device_state.reserved", ready};
@@ -100,8 +90,8 @@ ModelError ConsoleModel::restore(std::span<const std::uint8_t> bytes) {
     if (bytes.size() < 24) return {"device_state.bytes", bytes.size(), 24};
     auto& port = restored[id];
     const auto flags = bytes[2];
-    const auto input = get(bytes, 8, 4);
-    if (flags > 7 || bytes[3] != 0 || get(bytes, 12, 4) != 0)
+    const auto input = number_in(bytes, 8, 4);
+    if (flags > 7 || bytes[3] != 0 || number_in(bytes, 12, 4) != 0)
       return {"device_state.reserved", flags};
     if (input > 4096) return {"device_state.device", input, id};
     if (input > bytes.size() - 24) return {"device_state.bytes", bytes.size() - 24, input};
@@ -112,9 +102,9 @@ ModelError ConsoleModel::restore(std::span<const std::uint8_t> bytes) {
     port.plugged = (flags & 1) != 0;
     port.host_open = (flags & 2) != 0;
     port.guest_open = (flags & 4) != 0;
-    port.cols = static_cast<std::uint16_t>(get(bytes, 4, 2));
-    port.rows = static_cast<std::uint16_t>(get(bytes, 6, 2));
-    port.transmitted = get(bytes, 16, 8);
+    port.cols = static_cast<std::uint16_t>(number_in(bytes, 4, 2));
+    port.rows = static_cast<std::uint16_t>(number_in(bytes, 6, 2));
+    port.transmitted = number_in(bytes, 16, 8);
     port.input.assign(bytes.begin() + 24, bytes.begin() + 24 + static_cast<std::ptrdiff_t>(input));
     bytes = bytes.subspan(24 + input);
   }
@@ -213,14 +203,14 @@ std::vector<std::uint8_t> ConsoleModel::message() const {
     if (port.pending.empty()) continue;
     const auto message = *port.pending.begin();
     constexpr std::uint8_t kEvents[] = {2, 1, 4, 7, 5, 6};
-    put(out, id, 4);
-    put(out, kEvents[message], 2);
-    put(out, message == kConsole || (message == kOpen && port.host_open) ? 1 : 0, 2);
+    append_number(out, 4, id);
+    append_number(out, 2, kEvents[message]);
+    append_number(out, 2, message == kConsole || (message == kOpen && port.host_open) ? 1 : 0);
     if (message == kName)
       for (const char c : port.name) out.push_back(static_cast<std::uint8_t>(c));
     if (message == kResize) {
-      put(out, port.cols, 2);
-      put(out, port.rows, 2);
+      append_number(out, 2, port.cols);
+      append_number(out, 2, port.rows);
     }
     break;
   }
@@ -292,7 +282,7 @@ ModelError ConsoleModel::take_message(const WatchedMemory& memory, const ModelCh
   if (chain.readable_bytes() < 8) return {"console.control_length", chain.readable_bytes(), 8};
   std::array<std::uint8_t, 8> bytes;
   if (chain.read(ModelMemory(memory), 0, bytes) < 8) return {"memory.unmapped"};
-  return receive(get(bytes, 0, 4), get(bytes, 4, 2), get(bytes, 6, 2));
+  return receive(number_in(bytes, 0, 4), number_in(bytes, 4, 2), number_in(bytes, 6, 2));
 }
 
 ModelError ConsoleModel::receive(std::uint64_t id, std::uint64_t event, std::uint64_t value) {

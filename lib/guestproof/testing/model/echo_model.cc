@@ -32,8 +32,6 @@ ModelError EchoModel::restore(std::span<const std::uint8_t> bytes) {
   return {};
 }
 
-void EchoModel::tell(std::uint32_t value) {
-  for (std::size_t i = 0; i < 4; ++i) config_[i] = static_cast<std::uint8_t>(value >> 8 * i);
-}
+void EchoModel::tell(std::uint32_t value) { put_number(config_, 0, 4, value); }
 
 }  // namespace guestproof::testing

@@ -4,8 +4,7 @@ namespace guestproof::testing {
 
 KvmArrayModel::Bytes KvmArrayModel::bytes() const {
   auto bytes = header_;
-  for (std::size_t i = 0; i < layout_->count_bytes; ++i)
-    bytes[layout_->count_offset + i] = static_cast<std::uint8_t>(std::uint64_t{size()} >> 8 * i);
+  put_number(bytes, layout_->count_offset, layout_->count_bytes, size());
   bytes.insert(bytes.end(), entries_.begin(), entries_.end());
   return bytes;
 }
@@ -31,9 +30,7 @@ ModelError KvmArrayModel::zeroed(std::size_t count) {
 ModelError KvmArrayModel::parse(std::span<const std::uint8_t> bytes) {
   if (bytes.size() < layout_->entries_offset)
     return {"kvm_call.state_length", bytes.size(), layout_->entries_offset};
-  std::uint64_t count = 0;
-  for (std::size_t i = layout_->count_bytes; i-- > 0;)
-    count = count << 8 | bytes[layout_->count_offset + i];
+  const auto count = number_in(bytes, layout_->count_offset, layout_->count_bytes);
   if (count > layout_->limit) return {"kvm_call.too_many_entries", count, layout_->limit};
   const auto length = layout_->entries_offset + count * layout_->entry_bytes;
   if (bytes.size() != length) return {"kvm_call.state_length", bytes.size(), length};

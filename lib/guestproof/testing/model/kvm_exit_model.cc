@@ -17,9 +17,9 @@ class Union {
   }
 
   [[nodiscard]] std::uint64_t u8(std::size_t at) const { return raw_[at]; }
-  [[nodiscard]] std::uint64_t u16(std::size_t at) const { return u8(at) | u8(at + 1) << 8; }
-  [[nodiscard]] std::uint64_t u32(std::size_t at) const { return u16(at) | u16(at + 2) << 16; }
-  [[nodiscard]] std::uint64_t u64(std::size_t at) const { return u32(at) | u32(at + 4) << 32; }
+  [[nodiscard]] std::uint64_t u16(std::size_t at) const { return number_in(raw_, at, 2); }
+  [[nodiscard]] std::uint64_t u32(std::size_t at) const { return number_in(raw_, at, 4); }
+  [[nodiscard]] std::uint64_t u64(std::size_t at) const { return number_in(raw_, at, 8); }
   [[nodiscard]] std::vector<std::uint8_t> bytes(std::size_t at, std::size_t count) const {
     return {raw_.begin() + static_cast<std::ptrdiff_t>(at),
             raw_.begin() + static_cast<std::ptrdiff_t>(at + count)};

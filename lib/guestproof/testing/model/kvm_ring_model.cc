@@ -3,16 +3,6 @@
 #include <algorithm>
 
 namespace guestproof::testing {
-namespace {
-
-std::uint64_t number(std::span<const std::uint8_t> bytes) {
-  std::uint64_t result = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) result = result << 8 | bytes[i];
-  return result;
-}
-
-}  // namespace
-
 ModelError CoalescedRingModel::refusal(std::uint64_t size) {
   if (size < 32) return {"kvm_page.ring_length", size, 32};  // two indices and one entry
   return {};
@@ -28,9 +18,9 @@ CoalescedRingModel::Taken CoalescedRingModel::take() const {
   std::array<std::uint8_t, 24> entry{};
   GUESTPROOF_INVARIANT(memory_.read(8 + 24 * first, entry) == entry.size());
   const auto at = std::span<const std::uint8_t>(entry);
-  ModelCoalescedWrite write{.address = number(at.first(8)),
-                            .length = number(at.subspan(8, 4)),
-                            .pio = number(at.subspan(12, 4)) != 0};
+  ModelCoalescedWrite write{.address = number_in(at.first(8)),
+                            .length = number_in(at.subspan(8, 4)),
+                            .pio = number_in(at.subspan(12, 4)) != 0};
   if (write.length < 1 || write.length > 8)
     return {{"kvm_page.mmio_length", write.length, 8}, std::nullopt};
   std::copy_n(entry.begin() + 16, write.length, write.bytes.begin());

@@ -26,17 +26,6 @@ constexpr std::array kVmX86{
 constexpr std::array kVcpuRiscv{ModelSection{10, kStructure, 4, false},
                                 ModelSection{13, kRegisters, 0, false}};
 
-std::uint64_t number(View bytes, std::size_t at, std::size_t width) {
-  std::uint64_t result = 0;
-  for (std::size_t i = width; i-- > 0;) result = result << 8 | bytes[at + i];
-  return result;
-}
-
-void append(Bytes& bytes, std::uint64_t value, std::size_t width) {
-  for (std::size_t i = 0; i < width; ++i)
-    bytes.push_back(static_cast<std::uint8_t>(value >> 8 * i));
-}
-
 bool zeros(View bytes) {
   return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
@@ -49,7 +38,7 @@ std::size_t up_to_eight(std::size_t length) {
 ModelError check_registers(std::uint32_t tag, View rest) {
   while (!rest.empty()) {
     if (rest.size() < 8) return {"kvm_state.uneven", tag, 8};
-    const auto size = std::uint64_t{1} << (number(rest, 0, 8) >> 52 & 15);
+    const auto size = std::uint64_t{1} << (number_in(rest, 0, 8) >> 52 & 15);
     rest = rest.subspan(8);
     if (size > 256 || up_to_eight(size) > rest.size())
       return {"kvm_state.register_size", size, rest.size()};
@@ -63,7 +52,7 @@ ModelError check_registers(std::uint32_t tag, View rest) {
 ModelError check_nested(View payload) {
   if (payload.size() < 128 || payload.size() > 65536)
     return {"kvm_call.state_length", payload.size(), 65536};
-  const auto says = number(payload, 4, 4);
+  const auto says = number_in(payload, 4, 4);
   if (says != payload.size()) return {"kvm_call.state_length", payload.size(), says};
   return {};
 }
@@ -113,26 +102,26 @@ void KvmStateModel::set(std::uint32_t tag, std::optional<Bytes> payload) {
 Bytes KvmStateModel::encode() const {
   Bytes sections;
   for (const auto& [tag, payload] : sections_) {
-    append(sections, tag, 4);
-    append(sections, payload.size(), 4);
+    append_number(sections, 4, tag);
+    append_number(sections, 4, payload.size());
     sections.insert(sections.end(), payload.begin(), payload.end());
     sections.resize(up_to_eight(sections.size()));
   }
   Bytes bytes;
-  append(bytes, kMagic, 4);
-  append(bytes, 1, 2);
-  append(bytes, machine_, 2);
-  append(bytes, kind_, 4);
-  append(bytes, 16 + sections.size(), 4);
+  append_number(bytes, 4, kMagic);
+  append_number(bytes, 2, 1);
+  append_number(bytes, 2, machine_);
+  append_number(bytes, 4, kind_);
+  append_number(bytes, 4, 16 + sections.size());
   bytes.insert(bytes.end(), sections.begin(), sections.end());
   return bytes;
 }
 
 ModelError KvmStateModel::check_header(View bytes) const {
   if (bytes.size() < 16) return {"kvm_state.bytes", bytes.size(), 16};
-  const auto magic = number(bytes, 0, 4), version = number(bytes, 4, 2),
-             machine = number(bytes, 6, 2), kind = number(bytes, 8, 4),
-             length = number(bytes, 12, 4);
+  const auto magic = number_in(bytes, 0, 4), version = number_in(bytes, 4, 2),
+             machine = number_in(bytes, 6, 2), kind = number_in(bytes, 8, 4),
+             length = number_in(bytes, 12, 4);
   if (magic != kMagic) return {"kvm_state.magic", magic, kMagic};
   if (version != 1) return {"kvm_state.version", version, 1};
   if (machine != machine_) return {"kvm_state.architecture", machine, machine_};
@@ -146,7 +135,7 @@ ModelError KvmStateModel::frames(View bytes, std::vector<Found>& found) {
   std::uint64_t last = 0;
   for (auto rest = bytes.subspan(16); !rest.empty();) {
     if (rest.size() < 8) return {"kvm_state.section_header", rest.size(), 8};
-    const auto tag = number(rest, 0, 4), length = number(rest, 4, 4);
+    const auto tag = number_in(rest, 0, 4), length = number_in(rest, 4, 4);
     rest = rest.subspan(8);
     const auto whole = up_to_eight(length);
     if (whole > rest.size()) return {"kvm_state.section_length", length, rest.size()};
@@ -182,8 +171,9 @@ ModelError KvmStateModel::decode(View bytes) {
   }
   if (next != found.end()) return {"kvm_state.unknown", next->tag, 0};
   for (const auto& field : fields_)
-    if (field.id && sections.contains(field.tag) && number(sections[field.tag], 0, 4) != *field.id)
-      return {"kvm_state.chip_id", number(sections[field.tag], 0, 4), *field.id};
+    if (field.id && sections.contains(field.tag) &&
+        number_in(sections[field.tag], 0, 4) != *field.id)
+      return {"kvm_state.chip_id", number_in(sections[field.tag], 0, 4), *field.id};
   sections_ = std::move(sections);
   return {};
 }

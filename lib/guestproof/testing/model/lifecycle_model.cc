@@ -275,32 +275,22 @@ ModelError LifecycleModel::write_config(std::uint64_t offset, std::span<const st
 
 namespace {
 
-void put(std::vector<std::uint8_t>& out, std::size_t bytes, std::uint64_t number) {
-  for (std::size_t i = 0; i < bytes; ++i, number >>= 8)
-    out.push_back(static_cast<std::uint8_t>(number & 0xff));
-}
-
-std::uint64_t get(std::span<const std::uint8_t> bytes, std::size_t offset, std::size_t size) {
-  std::uint64_t number = 0;
-  for (auto i = size; i-- > 0;) number = number << 8 | bytes[offset + i];
-  return number;
-}
-
 /// The bytes of a queue that is not active.
 void put_config(std::vector<std::uint8_t>& out, const LifecycleModel::Queue& queue,
                 const ModelQueueSetup& features) {
-  put(out, 4, 0x51535047);
-  put(out, 2, 1);
-  put(out, 2, 48);
-  put(out, 2, queue.max_size);
-  put(out, 2, queue.setup.size);
-  put(out, 2,
-      (queue.ready ? 1U : 0) | (features.event_index ? 2U : 0) | (features.indirect ? 4U : 0) |
-          (features.packed ? 32U : 0) | (features.in_order ? 64U : 0));
-  put(out, 2 + 2 + 2 + 4, 0);
-  put(out, 8, queue.setup.desc);
-  put(out, 8, queue.setup.avail);
-  put(out, 8, queue.setup.used);
+  append_number(out, 4, 0x51535047);
+  append_number(out, 2, 1);
+  append_number(out, 2, 48);
+  append_number(out, 2, queue.max_size);
+  append_number(out, 2, queue.setup.size);
+  append_number(out, 2,
+                (queue.ready ? 1U : 0) | (features.event_index ? 2U : 0) |
+                    (features.indirect ? 4U : 0) | (features.packed ? 32U : 0) |
+                    (features.in_order ? 64U : 0));
+  append_number(out, 2 + 2 + 2 + 4, 0);
+  append_number(out, 8, queue.setup.desc);
+  append_number(out, 8, queue.setup.avail);
+  append_number(out, 8, queue.setup.used);
 }
 
 }  // namespace
@@ -309,20 +299,20 @@ std::vector<std::uint8_t> LifecycleModel::save() {
   const auto own = device_.save();
   look_at_config();
   std::vector<std::uint8_t> out;
-  put(out, 4, 0x44565047);
-  put(out, 2, 1);
-  put(out, 2, queues.size());
-  put(out, 4, 32 + 56 * queues.size() + own.size());
-  put(out, 4, device_.device_id());
-  put(out, 8, accepted);
-  put(out, 4, generation);
-  put(out, 1, status);
-  put(out, 1, started);
-  put(out, 2, 0);
+  append_number(out, 4, 0x44565047);
+  append_number(out, 2, 1);
+  append_number(out, 2, queues.size());
+  append_number(out, 4, 32 + 56 * queues.size() + own.size());
+  append_number(out, 4, device_.device_id());
+  append_number(out, 8, accepted);
+  append_number(out, 4, generation);
+  append_number(out, 1, status);
+  append_number(out, 1, started);
+  append_number(out, 2, 0);
   for (std::size_t i = 0; i < queues.size(); ++i) {
     const auto& queue = queues[i];
     const bool active = started && queue.ready;
-    put(out, 8, (active ? 1U : 0) | (queue.stopped ? 2U : 0) | (queue.renewed ? 4U : 0));
+    append_number(out, 8, (active ? 1U : 0) | (queue.stopped ? 2U : 0) | (queue.renewed ? 4U : 0));
     if (!active) {
       put_config(out, queue, ring_features());
       continue;
@@ -347,18 +337,19 @@ ModelError LifecycleModel::restore(std::span<const std::uint8_t> bytes) {
 ModelError LifecycleModel::resume(std::span<const std::uint8_t> bytes) {
   const auto least = 32 + 56 * queues.size();
   if (bytes.size() < least) return {"device_state.bytes", bytes.size(), least};
-  if (get(bytes, 0, 4) != 0x44565047) return {"device_state.magic", get(bytes, 0, 4), 0x44565047};
-  if (get(bytes, 4, 2) != 1) return {"device_state.version", get(bytes, 4, 2), 1};
-  if (get(bytes, 8, 4) != bytes.size())
-    return {"device_state.length", get(bytes, 8, 4), bytes.size()};
-  if (get(bytes, 30, 2) != 0) return {"device_state.reserved", get(bytes, 30, 2)};
-  if (get(bytes, 12, 4) != device_id())
-    return {"device_state.device_id", get(bytes, 12, 4), device_id()};
-  if (get(bytes, 6, 2) != queues.size())
-    return {"device_state.queue_count", get(bytes, 6, 2), queues.size()};
+  if (number_in(bytes, 0, 4) != 0x44565047)
+    return {"device_state.magic", number_in(bytes, 0, 4), 0x44565047};
+  if (number_in(bytes, 4, 2) != 1) return {"device_state.version", number_in(bytes, 4, 2), 1};
+  if (number_in(bytes, 8, 4) != bytes.size())
+    return {"device_state.length", number_in(bytes, 8, 4), bytes.size()};
+  if (number_in(bytes, 30, 2) != 0) return {"device_state.reserved", number_in(bytes, 30, 2)};
+  if (number_in(bytes, 12, 4) != device_id())
+    return {"device_state.device_id", number_in(bytes, 12, 4), device_id()};
+  if (number_in(bytes, 6, 2) != queues.size())
+    return {"device_state.queue_count", number_in(bytes, 6, 2), queues.size()};
 
   // Before DRIVER_OK no device was started and none needs a reset; after it one of both is so.
-  const auto saved_status = get(bytes, 28, 1), saved_started = get(bytes, 29, 1);
+  const auto saved_status = number_in(bytes, 28, 1), saved_started = number_in(bytes, 29, 1);
   const auto steps = saved_status & ~std::uint64_t{kNeedsReset | kFailed};
   bool possible = false;
   for (const auto whole : {0, 1, 3, 11, 15}) possible |= steps == static_cast<unsigned>(whole);
@@ -370,12 +361,12 @@ ModelError LifecycleModel::resume(std::span<const std::uint8_t> bytes) {
   if (!possible) return {"device_state.status", saved_status};
 
   status = static_cast<std::uint8_t>(saved_status);
-  accepted = get(bytes, 16, 8);
+  accepted = number_in(bytes, 16, 8);
   started = saved_started != 0;
   if ((status & kFeaturesOk) != 0 && !accept().none())
     return {"device_state.features", accepted, offered()};
   if ((status & kDriver) == 0 && accepted != 0) return {"device_state.features", accepted, 0};
-  generation = static_cast<std::uint32_t>(get(bytes, 24, 4));
+  generation = static_cast<std::uint32_t>(number_in(bytes, 24, 4));
   for (std::size_t i = 0; i < queues.size(); ++i)
     if (const auto why = resume_queue(i, bytes.subspan(32 + 56 * i, 56)); !why.none()) return why;
   if (started) device_.start(accepted);
@@ -384,13 +375,13 @@ ModelError LifecycleModel::resume(std::span<const std::uint8_t> bytes) {
 
 ModelError LifecycleModel::resume_queue(std::size_t index, std::span<const std::uint8_t> bytes) {
   auto& queue = queues[index];
-  const auto flags = get(bytes, 0, 8);
+  const auto flags = number_in(bytes, 0, 8);
   const auto state = bytes.subspan(8);
   QueueModel ring;
   const auto why = ring.restore(memory_, std::as_bytes(state), queue.max_size, ring_features());
 
   // What is wrong with the queue's bytes alone comes first, what memory has to say last.
-  const bool is_ready = (get(state, 12, 2) & 1) != 0;
+  const bool is_ready = (number_in(state, 12, 2) & 1) != 0;
   const bool outside = (why.name == "queue_state.descriptor_table" && why.value % 16 == 0) ||
                        (why.name == "queue_state.available_ring" && why.value % why.limit == 0) ||
                        (why.name == "queue_state.used_ring" && why.value % 4 == 0);
@@ -411,10 +402,10 @@ ModelError LifecycleModel::resume_queue(std::size_t index, std::span<const std::
 
   queue.stopped = was_stopped;
   queue.renewed = was_renewed;
-  queue.setup.size = static_cast<std::uint16_t>(get(state, 10, 2));
-  queue.setup.desc = get(state, 24, 8);
-  queue.setup.avail = get(state, 32, 8);
-  queue.setup.used = get(state, 40, 8);
+  queue.setup.size = static_cast<std::uint16_t>(number_in(state, 10, 2));
+  queue.setup.desc = number_in(state, 24, 8);
+  queue.setup.avail = number_in(state, 32, 8);
+  queue.setup.used = number_in(state, 40, 8);
   queue.ready = is_ready;
   queue.kicked = active;
   if (!active) return {};

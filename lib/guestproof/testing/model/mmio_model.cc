@@ -59,16 +59,14 @@ ModelError MmioModel::read(std::uint64_t offset, std::span<std::uint8_t> out) {
     default:
       return {"device.register", offset};
   }
-  for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  put_number(out, 0, 4, value);
   return {};
 }
 
 ModelError MmioModel::write(std::uint64_t offset, std::span<const std::uint8_t> in) {
   if (offset >= 0x100) return lifecycle_.write_config(offset - 0x100, in);
   if (in.size() != 4) return {"device.access_width", in.size(), 4};
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8 | in[i];
-  return write_register(offset, value);
+  return write_register(offset, static_cast<std::uint32_t>(number_in(in)));
 }
 
 ModelError MmioModel::write_register(std::uint64_t offset, std::uint32_t value) {
@@ -136,14 +134,15 @@ std::vector<std::uint8_t> MmioModel::save() const {
   std::vector<std::uint8_t> out;
   for (const std::uint32_t field : {0x4d565047U, 1U, device_features_sel, driver_features_sel,
                                     queue_sel, shm_sel, interrupt_status_, 0U})
-    for (unsigned i = 0; i < 4; ++i) out.push_back(static_cast<std::uint8_t>(field >> 8 * i));
+    append_number(out, 4, field);
   return out;
 }
 
 ModelError MmioModel::restore(std::span<const std::uint8_t> bytes) {
   if (bytes.size() != 32) return {"device_state.bytes", bytes.size(), 32};
   std::array<std::uint32_t, 8> fields{};
-  for (std::size_t i = 32; i-- > 0;) fields[i / 4] = fields[i / 4] << 8 | bytes[i];
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    fields[i] = static_cast<std::uint32_t>(number_in(bytes, 4 * i, 4));
   if (fields[0] != 0x4d565047) return {"device_state.magic", fields[0], 0x4d565047};
   if (fields[1] != 1) return {"device_state.version", fields[1], 1};
   if (fields[7] != 0) return {"device_state.reserved", fields[7]};

@@ -2,6 +2,28 @@
 
 namespace guestproof::testing {
 
+std::uint64_t number_in(std::span<const std::uint8_t> bytes) {
+  GUESTPROOF_INVARIANT(bytes.size() <= 8);
+  std::uint64_t number = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;) number = number << 8 | bytes[i];
+  return number;
+}
+std::uint64_t number_in(std::span<const std::uint8_t> bytes, std::size_t at, std::size_t width) {
+  return number_in(bytes.subspan(at, width));
+}
+
+void put_number(std::span<std::uint8_t> bytes, std::size_t at, std::size_t width,
+                std::uint64_t number) {
+  for (auto& byte : bytes.subspan(at, width)) {
+    byte = static_cast<std::uint8_t>(number);
+    number >>= 8;
+  }
+}
+void append_number(std::vector<std::uint8_t>& bytes, std::size_t width, std::uint64_t number) {
+  bytes.resize(bytes.size() + width);
+  put_number(bytes, bytes.size() - width, width, number);
+}
+
 std::size_t ModelMemory::read(std::uint64_t address, std::span<std::uint8_t> out) const {
   std::size_t done = 0;
   while (done < out.size()) {
@@ -27,14 +49,12 @@ std::size_t ModelMemory::write(std::uint64_t address, std::span<const std::uint8
 std::uint64_t ModelMemory::number(std::uint64_t address, std::size_t bytes) const {
   std::uint8_t raw[8] = {};
   GUESTPROOF_INVARIANT(read(address, std::span(raw).first(bytes)) == bytes);
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < bytes; ++i) number |= std::uint64_t{raw[i]} << (8 * i);
-  return number;
+  return number_in(raw, 0, bytes);
 }
 
 void ModelMemory::put_number(std::uint64_t address, std::size_t bytes, std::uint64_t number) const {
   std::uint8_t raw[8];
-  for (std::size_t i = 0; i < bytes; ++i) raw[i] = static_cast<std::uint8_t>(number >> (8 * i));
+  testing::put_number(raw, 0, bytes, number);
   GUESTPROOF_INVARIANT(write(address, std::span<const std::uint8_t>(raw).first(bytes)) == bytes);
 }
 

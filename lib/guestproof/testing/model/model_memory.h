@@ -7,10 +7,21 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "guestproof/testing/watched_memory.h"
 
 namespace guestproof::testing {
+
+/// The little-endian number in all of these bytes. REQUIRES: there are 8 at most.
+[[nodiscard]] std::uint64_t number_in(std::span<const std::uint8_t> bytes);
+/// In `width` of them from `at` on.
+[[nodiscard]] std::uint64_t number_in(std::span<const std::uint8_t> bytes, std::size_t at,
+                                      std::size_t width);
+/// Writes the lowest `width` bytes of a number, the others of a wider width are 0.
+void put_number(std::span<std::uint8_t> bytes, std::size_t at, std::size_t width,
+                std::uint64_t number);
+void append_number(std::vector<std::uint8_t>& bytes, std::size_t width, std::uint64_t number);
 
 /// Bytes of guest memory for models: whole reads and writes, no errors but "not all of it is
 /// there".

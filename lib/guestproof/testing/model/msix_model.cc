@@ -3,21 +3,6 @@
 #include <utility>
 
 namespace guestproof::testing {
-namespace {
-
-std::uint64_t number_at(std::span<const std::uint8_t> bytes, std::size_t at, std::size_t width) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < width; ++i) number += std::uint64_t{bytes[at + i]} << 8 * i;
-  return number;
-}
-
-void append(MsixModel::Bytes& bytes, std::uint64_t number, std::size_t width) {
-  for (std::size_t i = 0; i < width; ++i)
-    bytes.push_back(static_cast<std::uint8_t>(number >> 8 * i));
-}
-
-}  // namespace
-
 void MsixModel::reset() {
   table_.assign(16 * vectors_, 0);
   for (std::size_t vector = 0; vector < vectors_; ++vector) table_[16 * vector + 12] = 1;
@@ -89,8 +74,8 @@ void MsixModel::deliver() {
   for (std::size_t vector = 0; vector < vectors_; ++vector) {
     if (!pending_[vector] || !may_go(vector)) continue;
     pending_[vector] = false;
-    messages_.push_back({number_at(table_, 16 * vector, 8),
-                         static_cast<std::uint32_t>(number_at(table_, 16 * vector + 8, 4))});
+    messages_.push_back({number_in(table_, 16 * vector, 8),
+                         static_cast<std::uint32_t>(number_in(table_, 16 * vector + 8, 4))});
   }
 }
 
@@ -110,12 +95,12 @@ ModelError MsixModel::withdraw(std::size_t vector) {
 
 MsixModel::Bytes MsixModel::encode() const {
   Bytes bytes;
-  append(bytes, 0x584d5047, 4);
-  append(bytes, 1, 2);
-  append(bytes, vectors_, 2);
-  append(bytes, 16 + 16 * vectors_ + bytes_of(Structure::kPending), 4);
-  append(bytes, flags_, 2);
-  append(bytes, 0, 2);
+  append_number(bytes, 4, 0x584d5047);
+  append_number(bytes, 2, 1);
+  append_number(bytes, 2, vectors_);
+  append_number(bytes, 4, 16 + 16 * vectors_ + bytes_of(Structure::kPending));
+  append_number(bytes, 2, flags_);
+  append_number(bytes, 2, 0);
   bytes.insert(bytes.end(), table_.begin(), table_.end());
   for (std::size_t at = 0; at < bytes_of(Structure::kPending); at += 8) {
     const auto word = read(Structure::kPending, at, 8).bytes;
@@ -127,7 +112,7 @@ MsixModel::Bytes MsixModel::encode() const {
 ModelError MsixModel::decode(std::span<const std::uint8_t> bytes) {
   const auto size = 16 + 16 * vectors_ + bytes_of(Structure::kPending);
   if (bytes.size() != size) return {"pci_state.bytes", bytes.size(), size};
-  const auto field = [&](std::size_t at, std::size_t width) { return number_at(bytes, at, width); };
+  const auto field = [&](std::size_t at, std::size_t width) { return number_in(bytes, at, width); };
   if (field(0, 4) != 0x584d5047) return {"pci_state.magic", field(0, 4), 0x584d5047};
   if (field(4, 2) != 1) return {"pci_state.version", field(4, 2), 1};
   if (field(6, 2) != vectors_) return {"pci_state.msix_vectors", field(6, 2), vectors_};

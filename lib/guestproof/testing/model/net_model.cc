@@ -62,20 +62,11 @@ constexpr Needs kRequirements[] = {
     {kCtrlMacAddr, kCtrlVq, kCtrlVq},
 };
 
-std::uint64_t number(std::span<const std::uint8_t> bytes) {
-  std::uint64_t out = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) out = out << 8 | bytes[i];
-  return out;
-}
 std::uint64_t number_of(const NetModel::Mac& mac) {
   std::uint64_t out = 0;
   for (const auto byte : mac) out = out << 8 | byte;
   return out;
 }
-void put(ModelBytes& out, std::size_t at, std::uint64_t value, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; ++i) out[at + i] = static_cast<std::uint8_t>(value >> 8 * i);
-}
-
 }  // namespace
 
 NetModel::NetModel(const Offer& offer, ModelNetwork& network,
@@ -99,11 +90,11 @@ std::vector<std::uint8_t> NetModel::config() const {
   ModelBytes out(20);
   std::ranges::copy(has(kMac) ? mac_ : offer_.mac, out.begin());
   if ((offer_.features & bit(kStatus)) != 0)
-    put(out, 6, (link_up ? 1U : 0U) | (announcing ? 2U : 0U), 2);
-  put(out, 8, offer_.max_pairs, 2);
-  put(out, 10, offer_.mtu, 2);
-  put(out, 12, 0xffffffff, 4);
-  put(out, 16, 0xff, 1);
+    put_number(out, 6, 2, (link_up ? 1U : 0U) | (announcing ? 2U : 0U));
+  put_number(out, 8, 2, offer_.max_pairs);
+  put_number(out, 10, 2, offer_.mtu);
+  put_number(out, 12, 4, 0xffffffff);
+  put_number(out, 16, 1, 0xff);
   return out;
 }
 
@@ -158,10 +149,10 @@ std::vector<std::uint8_t> NetModel::save() const {
     if (modes_[i]) out[6] |= static_cast<std::uint8_t>(1U << i);
   out[7] = static_cast<std::uint8_t>((mac_set_ ? 1 : 0) | (announcing ? 2 : 0) | (link_up ? 4 : 0) |
                                      (unicast_.overflow ? 8 : 0) | (multicast_.overflow ? 16 : 0));
-  put(out, 8, offloads_, 8);
-  put(out, 16, pairs_in_use_, 2);
-  put(out, 18, unicast_.macs.size(), 2);
-  put(out, 20, multicast_.macs.size(), 2);
+  put_number(out, 8, 8, offloads_);
+  put_number(out, 16, 2, pairs_in_use_);
+  put_number(out, 18, 2, unicast_.macs.size());
+  put_number(out, 20, 2, multicast_.macs.size());
   for (std::size_t i = 0; i < unicast_.macs.size(); ++i)
     std::ranges::copy(unicast_.macs[i], out.begin() + 24 + static_cast<std::ptrdiff_t>(6 * i));
   for (std::size_t i = 0; i < multicast_.macs.size(); ++i)
@@ -176,7 +167,7 @@ ModelError NetModel::restore(std::span<const std::uint8_t> bytes) {
   };
   if (bytes.size() != 1304) return wrong(bytes.size(), std::min<std::size_t>(bytes.size(), 1304));
   const auto field = [&](std::size_t at, std::size_t size) {
-    return number(bytes.subspan(at, size));
+    return number_in(bytes.subspan(at, size));
   };
   const bool rx = has(kCtrlRx);
   const unsigned modes = (rx ? 3U : 0U) | (has(kCtrlRxExtra) ? 0x3cU : 0U);
@@ -251,7 +242,7 @@ void NetModel::unblock() {
 
 NetModel::Header NetModel::header_of(std::span<const std::uint8_t> bytes) {
   const auto half = [&](std::size_t at) {
-    return static_cast<std::uint16_t>(number(bytes.subspan(at, 2)));
+    return static_cast<std::uint16_t>(number_in(bytes.subspan(at, 2)));
   };
   return {bytes[0], bytes[1], half(2), half(4), half(6), half(8)};
 }
@@ -260,11 +251,11 @@ ModelBytes NetModel::bytes_of(const Header& header, std::uint16_t buffers) {
   ModelBytes out(12);
   out[0] = header.flags;
   out[1] = header.gso;
-  put(out, 2, header.hdr_len, 2);
-  put(out, 4, header.gso_size, 2);
-  put(out, 6, header.start, 2);
-  put(out, 8, header.offset, 2);
-  put(out, 10, buffers, 2);
+  put_number(out, 2, 2, header.hdr_len);
+  put_number(out, 4, 2, header.gso_size);
+  put_number(out, 6, 2, header.start);
+  put_number(out, 8, 2, header.offset);
+  put_number(out, 10, 2, buffers);
   return out;
 }
 
@@ -507,7 +498,7 @@ ModelError NetModel::command(const WatchedMemory& memory, const ModelChain& chai
   ModelBytes data(length);
   if (const auto got = chain.read(bytes, 2, data); got != length)
     return no_memory(memory, chain.readable, 2 + got);
-  const auto value = number(data);
+  const auto value = number_in(data);
   switch (head[0]) {
     case 0:
       if (value > 1) return {"net_control.switch", value, 1};
@@ -558,7 +549,7 @@ ModelError NetModel::mac_tables(const WatchedMemory& memory, const ModelChain& c
     if (const auto got = chain.read(bytes, at, count); got != 4)
       return no_memory(memory, chain.readable, at + got);
     at += 4;
-    const auto entries = number(count);
+    const auto entries = number_in(count);
     if (entries * 6 > end - at) return {"net_control.table", entries, (end - at) / 6};
     table.overflow = entries > kMacsOfATable;
     if (!table.overflow) {

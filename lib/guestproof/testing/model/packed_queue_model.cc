@@ -109,10 +109,8 @@ void QueueModel::walk_packed_table(std::uint64_t table, std::uint64_t length,
       chain.fault = {"chain.indirect_unmapped", wraps ? table : table + at};
       return;
     }
-    const auto field = [&](int offset, int bytes) {
-      std::uint64_t number = 0;
-      for (int i = bytes; i-- > 0;) number = number << 8 | raw[offset + i];
-      return number;
+    const auto field = [&](std::size_t offset, std::size_t bytes) {
+      return number_in(raw, offset, bytes);
     };
     add_buffer(chain, at / 16, field(0, 8), field(8, 4), field(14, 2) & 2, writable_seen, total);
   }

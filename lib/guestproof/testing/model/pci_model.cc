@@ -10,26 +10,10 @@ using Bytes = PciModel::Bytes;
 using EventKind = ModelPciEvent::Kind;
 using Structure = MsixModel::Structure;
 
-std::uint64_t number_at(std::span<const std::uint8_t> bytes, std::size_t at, std::size_t width) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < width; ++i) number += std::uint64_t{bytes[at + i]} << 8 * i;
-  return number;
-}
-
-void put(Bytes& bytes, std::size_t at, std::size_t width, std::uint64_t number) {
-  for (std::size_t i = 0; i < width; ++i)
-    bytes[at + i] = static_cast<std::uint8_t>(number >> 8 * i);
-}
-
-void append(Bytes& bytes, std::uint64_t number, std::size_t width) {
-  bytes.resize(bytes.size() + width);
-  put(bytes, bytes.size() - width, width, number);
-}
-
-unsigned command_of(const Bytes& config) { return static_cast<unsigned>(number_at(config, 4, 2)); }
+unsigned command_of(const Bytes& config) { return static_cast<unsigned>(number_in(config, 4, 2)); }
 
 unsigned msix_flags(const Bytes& config, std::size_t msix_at) {
-  const auto word = number_at(config, msix_at + 2, 2);
+  const auto word = number_in(config, msix_at + 2, 2);
   return static_cast<unsigned>((word >> 15 & 1) + 2 * (word >> 14 & 1)) +
          4 * (command_of(config) >> 2 & 1);
 }
@@ -47,17 +31,17 @@ PciModel::Function PciModel::built(const ModelFunctionSpec& spec) {
   auto& config = function.config;
   config.assign(256, 0);
   function.writable = function.clearable = function.own = config;
-  put(config, 0, 2, spec.vendor_id);
-  put(config, 2, 2, spec.device_id);
+  put_number(config, 0, 2, spec.vendor_id);
+  put_number(config, 2, 2, spec.device_id);
   config[8] = spec.revision;
-  put(config, 9, 3, spec.class_code);
-  put(config, 44, 2, spec.subsystem_vendor_id);
-  put(config, 46, 2, spec.subsystem_id);
+  put_number(config, 9, 3, spec.class_code);
+  put_number(config, 44, 2, spec.subsystem_vendor_id);
+  put_number(config, 46, 2, spec.subsystem_id);
   config[14] = spec.multi_function ? 0x80 : 0;
   config[61] = spec.pin;
-  put(function.writable, 4, 2, 0x547);
-  put(function.clearable, 6, 2, 0xf900);
-  if (spec.pin != 0) put(function.own, 6, 2, 8);
+  put_number(function.writable, 4, 2, 0x547);
+  put_number(function.clearable, 6, 2, 0xf900);
+  if (spec.pin != 0) put_number(function.own, 6, 2, 8);
   function.writable[60] = 0xff;
 
   for (const auto& bar : spec.bars) {
@@ -65,7 +49,7 @@ PciModel::Function PciModel::built(const ModelFunctionSpec& spec) {
     std::uint64_t free = 0;
     for (unsigned bit = 0; bit < 64; ++bit)
       if (std::uint64_t{1} << bit >= bar.size) free |= std::uint64_t{1} << bit;
-    put(function.writable, 16 + 4 * bar.index, wide ? 8 : 4, free);
+    put_number(function.writable, 16 + 4 * bar.index, wide ? 8 : 4, free);
     unsigned type = wide ? 4 : 0;
     if (bar.prefetchable) type += 8;
     if (bar.kind == ModelBar::Kind::kPorts) type = 1;
@@ -87,9 +71,9 @@ PciModel::Function PciModel::built(const ModelFunctionSpec& spec) {
   };
   if (spec.msix.vectors != 0) {
     Bytes body, writable(10);
-    append(body, spec.msix.vectors - 1U, 2);
-    append(body, spec.msix.table_offset + spec.msix.table_bar, 4);
-    append(body, spec.msix.pending_offset + spec.msix.pending_bar, 4);
+    append_number(body, 2, spec.msix.vectors - 1U);
+    append_number(body, 4, spec.msix.table_offset + spec.msix.table_bar);
+    append_number(body, 4, spec.msix.pending_offset + spec.msix.pending_bar);
     writable[1] = 0xc0;
     function.msix_at = capability(0x11, body, writable);
     function.msix.emplace(spec.msix.vectors);
@@ -147,7 +131,7 @@ ModelError PciModel::write_ecam(std::uint64_t offset, const Bytes& bytes) {
   if (function->window_at != 0 && at / 4 * 4 == function->window_at) {
     if (function->spec.owner != nullptr) return function->spec.owner->write_window(at % 4, bytes);
     events_.push_back({EventKind::kWindowWritten, function->routing_id, 0, at % 4,
-                       number_at(bytes, 0, bytes.size())});
+                       number_in(bytes, 0, bytes.size())});
     return {};
   }
   const auto before = function->config;
@@ -186,7 +170,7 @@ std::uint64_t PciModel::port_offset(std::uint64_t port) const {
 PciModel::Answer PciModel::read_port(std::uint64_t port, std::size_t width) {
   Answer answer{Bytes(width, 0xff), {}};
   if (port == 0xcf8 && width == 4) {
-    put(answer.bytes, 0, 4, address_);
+    put_number(answer.bytes, 0, 4, address_);
     return answer;
   }
   answer.error = port_refusal(port, width);
@@ -196,7 +180,7 @@ PciModel::Answer PciModel::read_port(std::uint64_t port, std::size_t width) {
 
 ModelError PciModel::write_port(std::uint64_t port, const Bytes& bytes) {
   if (port == 0xcf8 && bytes.size() == 4) {
-    const auto number = number_at(bytes, 0, 4);
+    const auto number = number_in(bytes, 0, 4);
     address_ = static_cast<std::uint32_t>(number - (number & 0x7f00'0003));
     return {};
   }
@@ -208,7 +192,7 @@ std::optional<std::uint64_t> PciModel::wanted(const Function& function, const Mo
   const bool ports = bar.kind == ModelBar::Kind::kPorts;
   if ((command_of(function.config) & (ports ? 1U : 2U)) == 0) return std::nullopt;
   const bool wide = bar.kind == ModelBar::Kind::kMemory64;
-  const auto registers = number_at(function.config, 16 + 4 * bar.index, wide ? 8 : 4);
+  const auto registers = number_in(function.config, 16 + 4 * bar.index, wide ? 8 : 4);
   return registers / bar.size * bar.size;
 }
 
@@ -353,7 +337,7 @@ ModelError PciModel::write_bar(std::size_t index, unsigned bar, std::uint64_t of
   }
   if (function.spec.owner != nullptr) return function.spec.owner->write_bar(bar, offset, bytes);
   events_.push_back({EventKind::kBarWritten, function.routing_id, bar, offset,
-                     number_at(bytes, 0, bytes.size())});
+                     number_in(bytes, 0, bytes.size())});
   return {};
 }
 
@@ -384,7 +368,7 @@ void PciModel::set_interrupt(std::size_t function, bool pending) {
 
 void PciModel::report(std::size_t function, unsigned errors) {
   auto& config = functions_[function].config;
-  put(config, 6, 2, number_at(config, 6, 2) | errors);
+  put_number(config, 6, 2, number_in(config, 6, 2) | errors);
 }
 
 void PciModel::reset() {
@@ -406,28 +390,28 @@ std::optional<std::uint64_t> PciModel::base_of(std::size_t function, unsigned ba
 
 Bytes PciModel::encode() const {
   Bytes bytes;
-  append(bytes, 0x42505047, 4);
-  append(bytes, 1, 2);
-  append(bytes, functions_.size(), 2);
-  append(bytes, 0, 4);
-  append(bytes, address_, 4);
+  append_number(bytes, 4, 0x42505047);
+  append_number(bytes, 2, 1);
+  append_number(bytes, 2, functions_.size());
+  append_number(bytes, 4, 0);
+  append_number(bytes, 4, address_);
   for (const auto& function : functions_) {
     const auto msix = function.msix ? function.msix->encode() : Bytes();
-    append(bytes, function.routing_id, 4);
-    append(bytes, 16 + 256 + msix.size(), 4);
-    append(bytes, 0x46505047, 4);
-    append(bytes, 1, 4);
-    append(bytes, 16 + 256 + msix.size(), 4);
-    append(bytes, msix.size(), 4);
+    append_number(bytes, 4, function.routing_id);
+    append_number(bytes, 4, 16 + 256 + msix.size());
+    append_number(bytes, 4, 0x46505047);
+    append_number(bytes, 4, 1);
+    append_number(bytes, 4, 16 + 256 + msix.size());
+    append_number(bytes, 4, msix.size());
     bytes.insert(bytes.end(), function.config.begin(), function.config.end());
     bytes.insert(bytes.end(), msix.begin(), msix.end());
   }
-  put(bytes, 8, 4, bytes.size());
+  put_number(bytes, 8, 4, bytes.size());
   return bytes;
 }
 
 ModelError PciModel::take_function(std::span<const std::uint8_t> bytes, Function& function) const {
-  const auto field = [&](std::size_t at, std::size_t width) { return number_at(bytes, at, width); };
+  const auto field = [&](std::size_t at, std::size_t width) { return number_in(bytes, at, width); };
   if (field(0, 4) != 0x46505047) return {"pci_state.magic", field(0, 4), 0x46505047};
   if (field(4, 2) != 1) return {"pci_state.version", field(4, 2), 1};
   if (field(6, 2) != 0) return {"pci_state.reserved", field(6, 2), 0};
@@ -453,7 +437,7 @@ ModelError PciModel::take_function(std::span<const std::uint8_t> bytes, Function
 ModelError PciModel::decode(std::span<const std::uint8_t> bytes) {
   const auto size = encode().size();
   if (bytes.size() != size) return {"pci_state.bytes", bytes.size(), size};
-  const auto field = [&](std::size_t at, std::size_t width) { return number_at(bytes, at, width); };
+  const auto field = [&](std::size_t at, std::size_t width) { return number_in(bytes, at, width); };
   if (field(0, 4) != 0x42505047) return {"pci_state.magic", field(0, 4), 0x42505047};
   if (field(4, 2) != 1) return {"pci_state.version", field(4, 2), 1};
   if (field(6, 2) != functions_.size())

@@ -29,6 +29,18 @@ ModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>&
   return no_memory(memory, piece->address + position);
 }
 
+ModelError obstacle(const WatchedMemory& memory, const ModelChain& chain, std::uint64_t bytes) {
+  const ModelMemory plain(memory);
+  std::uint64_t position = 0;
+  for (const auto& piece : chain.writable) {
+    const auto wanted = std::min(bytes - position, piece.length);
+    const auto good = plain.reachable(piece.address, wanted, true);
+    position += good;
+    if (good < wanted) return no_memory(memory, chain.writable, position);
+  }
+  return {};
+}
+
 std::uint64_t ModelChain::sum(const std::vector<ModelPiece>& pieces) {
   std::uint64_t total = 0;
   for (const auto& piece : pieces) total += piece.length;
@@ -295,11 +307,7 @@ ModelChain QueueModel::walk(std::uint16_t head) const {
       chain.fault = {"chain.indirect_unmapped", wraps ? table : table + 16 * index};
       return chain;
     }
-    const auto field = [&](int offset, int bytes) {
-      std::uint64_t number = 0;
-      for (int i = bytes; i-- > 0;) number = number << 8 | raw[offset + i];
-      return number;
-    };
+    const auto field = [&](std::size_t at, std::size_t bytes) { return number_in(raw, at, bytes); };
     const auto address = field(0, 8);
     const auto length = field(8, 4);
     const auto flags = field(12, 2);

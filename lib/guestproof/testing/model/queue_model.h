@@ -52,6 +52,10 @@ struct ModelChain {
   static std::uint64_t sum(const std::vector<ModelPiece>& pieces);
 };
 
+/// Why the first `bytes` bytes of a chain's writable part cannot all be written, when they cannot.
+[[nodiscard]] ModelError obstacle(const WatchedMemory& memory, const ModelChain& chain,
+                                  std::uint64_t bytes);
+
 struct ModelQueueSetup {
   std::uint16_t size = 0;
   std::uint64_t desc = 0;

@@ -33,16 +33,6 @@ ModelError field_refusal(std::uint64_t at, std::size_t width) {
   return {"device.register", at};
 }
 
-std::uint64_t number(std::span<const std::uint8_t> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) value += std::uint64_t{bytes[i]} << 8 * i;
-  return value;
-}
-
-void append(PciModel::Bytes& out, std::size_t width, std::uint64_t value) {
-  for (std::size_t i = 0; i < width; ++i) out.push_back(static_cast<std::uint8_t>(value >> 8 * i));
-}
-
 std::uint32_t class_code(std::uint32_t device_id) {
   if (device_id == 1) return 0x020000;
   if (device_id == 2) return 0x018000;
@@ -55,13 +45,13 @@ std::uint32_t class_code(std::uint32_t device_id) {
 PciModel::Bytes capability(unsigned type, std::uint64_t offset, std::uint64_t length,
                            bool with_tail, std::uint64_t tail) {
   PciModel::Bytes body;
-  append(body, 1, with_tail ? 20 : 16);
-  append(body, 1, type);
-  append(body, 1, 0);  // BAR
-  append(body, 3, 0);  // id, padding
-  append(body, 4, offset);
-  append(body, 4, length);
-  if (with_tail) append(body, 4, tail);
+  append_number(body, 1, with_tail ? 20 : 16);
+  append_number(body, 1, type);
+  append_number(body, 1, 0);  // BAR
+  append_number(body, 3, 0);  // id, padding
+  append_number(body, 4, offset);
+  append_number(body, 4, length);
+  if (with_tail) append_number(body, 4, tail);
   return body;
 }
 
@@ -135,8 +125,7 @@ VirtioPciModel::Answer VirtioPciModel::read_bar(unsigned bar, std::uint64_t offs
     if (!answer.error.none()) return answer;
     const auto field = is_half(at, width) ? at / 8 * 8 : at;
     const auto value = common(static_cast<unsigned>(field)) >> 8 * (at - field);
-    for (std::size_t i = 0; i < width; ++i)
-      answer.bytes[i] = static_cast<std::uint8_t>(value >> 8 * i);
+    put_number(answer.bytes, 0, width, value);
   } else if (bar == 0 && offset == 0x1000) {
     if (width != 1) {
       answer.error = {"device.access_width", width, 1};
@@ -156,8 +145,8 @@ ModelError VirtioPciModel::write_bar(unsigned bar, std::uint64_t offset, const B
   const auto at = offset % 0x1000;
   if (bar == 0 && offset < 0x1000) {
     if (const auto why = field_refusal(at, bytes.size()); !why.none()) return why;
-    if (is_half(at, bytes.size())) return set_half(static_cast<unsigned>(at), number(bytes));
-    return set_common(static_cast<unsigned>(at), number(bytes));
+    if (is_half(at, bytes.size())) return set_half(static_cast<unsigned>(at), number_in(bytes));
+    return set_common(static_cast<unsigned>(at), number_in(bytes));
   }
   if (bar == 0 && offset >= 0x2000 && offset < 0x3000) return lifecycle_.write_config(at, bytes);
   if (bar == 0 && offset >= 0x3000) {
@@ -303,7 +292,7 @@ ModelError VirtioPciModel::reset_queue() {
 
 VirtioPciModel::Target VirtioPciModel::target(unsigned at, std::size_t width) {
   const auto field = [&](unsigned offset, std::size_t bytes) {
-    return number(bus_.read_ecam(routing_id_ * 0x1000 + window_at_ + offset, bytes).bytes);
+    return number_in(bus_.read_ecam(routing_id_ * 0x1000 + window_at_ + offset, bytes).bytes);
   };
   Target to{static_cast<unsigned>(field(4, 1)), field(8, 4), field(12, 4), {}};
   const bool possible = to.length == 1 || to.length == 2 || to.length == 4;
@@ -337,15 +326,15 @@ ModelError VirtioPciModel::write_window(unsigned at, const Bytes& bytes) {
 
 VirtioPciModel::Bytes VirtioPciModel::save() const {
   Bytes out;
-  append(out, 4, 0x50565047);
-  append(out, 2, 1);
-  append(out, 2, queue_vectors_.size());
-  append(out, 4, device_feature_select_);
-  append(out, 4, driver_feature_select_);
-  append(out, 2, queue_select_);
-  append(out, 2, config_vector_);
-  append(out, 4, isr_);
-  for (const auto vector : queue_vectors_) append(out, 2, vector);
+  append_number(out, 4, 0x50565047);
+  append_number(out, 2, 1);
+  append_number(out, 2, queue_vectors_.size());
+  append_number(out, 4, device_feature_select_);
+  append_number(out, 4, driver_feature_select_);
+  append_number(out, 2, queue_select_);
+  append_number(out, 2, config_vector_);
+  append_number(out, 4, isr_);
+  for (const auto vector : queue_vectors_) append_number(out, 2, vector);
   return out;
 }
 
@@ -353,7 +342,7 @@ ModelError VirtioPciModel::restore(std::span<const std::uint8_t> bytes) {
   const auto queues = queue_vectors_.size();
   if (bytes.size() != 24 + 2 * queues) return {"device_state.bytes", bytes.size(), 24 + 2 * queues};
   const auto field = [&](std::size_t at, std::size_t width) {
-    return number(bytes.subspan(at, width));
+    return number_in(bytes.subspan(at, width));
   };
   if (field(0, 4) != 0x50565047) return {"device_state.magic", field(0, 4), 0x50565047};
   if (field(4, 2) != 1) return {"device_state.version", field(4, 2), 1};

@@ -6,85 +6,15 @@
 namespace guestproof::testing {
 namespace {
 
-constexpr std::size_t kHeader = 44;
-constexpr std::uint64_t kHost = 2;
-
-// Operations, §5.10.6.
-enum : std::uint16_t {
-  kNone = 0,
-  kRequest = 1,
-  kResponse = 2,
-  kRst = 3,
-  kShutdown = 4,
-  kRw = 5,
-  kCreditUpdate = 6,
-  kCreditRequest = 7,
-};
-
-using HeaderBytes = std::array<std::uint8_t, kHeader>;
-
-std::uint64_t number(const HeaderBytes& bytes, std::size_t offset, std::size_t size) {
-  std::uint64_t value = 0;
-  for (auto i = size; i-- > 0;) value = value << 8 | bytes[offset + i];
-  return value;
-}
-
-void put(HeaderBytes& bytes, std::size_t offset, std::size_t size, std::uint64_t value) {
-  for (std::size_t i = 0; i < size; ++i)
-    bytes[offset + i] = static_cast<std::uint8_t>(value >> 8 * i);
-}
-
-VsockDeviceModel::Packet packet_of(const HeaderBytes& bytes) {
-  const auto word = [&](std::size_t offset) {
-    return static_cast<std::uint32_t>(number(bytes, offset, 4));
-  };
-  VsockDeviceModel::Packet packet;
-  packet.src_cid = number(bytes, 0, 8);
-  packet.dst_cid = number(bytes, 8, 8);
-  packet.src_port = word(16);
-  packet.dst_port = word(20);
-  packet.len = word(24);
-  packet.type = static_cast<std::uint16_t>(number(bytes, 28, 2));
-  packet.op = static_cast<std::uint16_t>(number(bytes, 30, 2));
-  packet.flags = word(32);
-  packet.buf_alloc = word(36);
-  packet.fwd_cnt = word(40);
-  return packet;
-}
-
-HeaderBytes bytes_of_header(const VsockDeviceModel::Packet& packet) {
-  HeaderBytes bytes{};
-  put(bytes, 0, 8, packet.src_cid);
-  put(bytes, 8, 8, packet.dst_cid);
-  put(bytes, 16, 4, packet.src_port);
-  put(bytes, 20, 4, packet.dst_port);
-  put(bytes, 24, 4, packet.len);
-  put(bytes, 28, 2, packet.type);
-  put(bytes, 30, 2, packet.op);
-  put(bytes, 32, 4, packet.flags);
-  put(bytes, 36, 4, packet.buf_alloc);
-  put(bytes, 40, 4, packet.fwd_cnt);
-  return bytes;
-}
-
-/// The first byte of the first `bytes` writable ones that cannot be written.
-ModelError obstacle(const WatchedMemory& memory, const ModelChain& chain, std::uint64_t bytes) {
-  const ModelMemory plain(memory);
-  std::uint64_t position = 0;
-  for (const auto& piece : chain.writable) {
-    const auto wanted = std::min(bytes - position, piece.length);
-    const auto good = plain.reachable(piece.address, wanted, true);
-    position += good;
-    if (good < wanted) return no_memory(memory, chain.writable, position);
-  }
-  return {};
-}
+using enum ModelVsockHeader::Op;
+constexpr auto kHeader = ModelVsockHeader::kBytes;
+constexpr auto kHost = ModelVsockHeader::kHost;
 
 }  // namespace
 
 std::vector<std::uint8_t> VsockDeviceModel::config() const {
-  std::vector<std::uint8_t> bytes(8);
-  for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(guest_cid_ >> 8 * i);
+  std::vector<std::uint8_t> bytes;
+  append_number(bytes, 8, guest_cid_);
   return bytes;
 }
 
@@ -123,10 +53,10 @@ ModelError VsockDeviceModel::transmit(const WatchedMemory& memory, const ModelCh
   if (!chain.fault.none()) return chain.fault;
   if (chain.writable_bytes() != 0) return {"vsock.tx_writable", chain.writable_bytes()};
   if (chain.readable_bytes() < kHeader) return {"vsock.tx_header", chain.readable_bytes(), kHeader};
-  HeaderBytes bytes{};
+  Packet::Bytes bytes{};
   if (const auto got = chain.read(plain, 0, bytes); got != kHeader)
     return no_memory(memory, chain.readable, got);
-  const auto packet = packet_of(bytes);
+  const auto packet = Packet::from(bytes);
   if (kHeader + std::uint64_t{packet.len} > chain.readable_bytes())
     return {"vsock.tx_data_length", packet.len, chain.readable_bytes() - kHeader};
 
@@ -457,7 +387,7 @@ VsockDeviceModel::Used VsockDeviceModel::receive(const WatchedMemory& memory,
   if (const auto why = obstacle(memory, chain, kHeader + packet.len); !why.none()) return {0, why};
 
   const ModelMemory plain(memory);
-  chain.write(plain, 0, bytes_of_header(packet));
+  chain.write(plain, 0, packet.bytes());
   if (packet.len != 0)
     chain.write(plain, kHeader, std::span(connections_[*chosen_].to_guest).first(packet.len));
   packet_sent(packet.len);

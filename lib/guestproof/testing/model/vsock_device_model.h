@@ -9,13 +9,13 @@
 // Thread-safety: none.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
 
 #include "guestproof/testing/model/lifecycle_model.h"
+#include "guestproof/testing/model/vsock_header.h"
 
 namespace guestproof::testing {
 
@@ -46,12 +46,7 @@ class VsockDeviceModel final : public DeviceModel {
   struct Limits {
     std::uint32_t connections, buffer, replies, read;
   };
-  struct Packet {
-    std::uint64_t src_cid = 0, dst_cid = 0;
-    std::uint32_t src_port = 0, dst_port = 0, len = 0;
-    std::uint16_t type = 0, op = 0;
-    std::uint32_t flags = 0, buf_alloc = 0, fwd_cnt = 0;
-  };
+  using Packet = ModelVsockHeader;
   struct Connection {
     std::uint32_t host_port = 0, guest_port = 0;
     std::size_t socket = 0;

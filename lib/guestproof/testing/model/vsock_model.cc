@@ -6,74 +6,9 @@
 namespace guestproof::testing {
 namespace {
 
-constexpr std::size_t kHeader = 44;
-constexpr std::uint64_t kHost = 2;
-
-// Operations, §5.10.6.
-enum : std::uint16_t {
-  kRequest = 1,
-  kResponse = 2,
-  kRst = 3,
-  kShutdown = 4,
-  kRw = 5,
-  kCreditUpdate = 6,
-  kCreditRequest = 7,
-};
-
-using HeaderBytes = std::array<std::uint8_t, kHeader>;
-
-std::uint64_t number(const HeaderBytes& bytes, std::size_t offset, std::size_t size) {
-  std::uint64_t value = 0;
-  for (auto i = size; i-- > 0;) value = value << 8 | bytes[offset + i];
-  return value;
-}
-
-void put(HeaderBytes& bytes, std::size_t offset, std::size_t size, std::uint64_t value) {
-  for (std::size_t i = 0; i < size; ++i)
-    bytes[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
-}
-
-ModelVsockPacket packet_of(const HeaderBytes& bytes) {
-  ModelVsockPacket packet;
-  packet.src_cid = number(bytes, 0, 8);
-  packet.dst_cid = number(bytes, 8, 8);
-  packet.src_port = static_cast<std::uint32_t>(number(bytes, 16, 4));
-  packet.dst_port = static_cast<std::uint32_t>(number(bytes, 20, 4));
-  packet.type = static_cast<std::uint16_t>(number(bytes, 28, 2));
-  packet.op = static_cast<std::uint16_t>(number(bytes, 30, 2));
-  packet.flags = static_cast<std::uint32_t>(number(bytes, 32, 4));
-  packet.buf_alloc = static_cast<std::uint32_t>(number(bytes, 36, 4));
-  packet.fwd_cnt = static_cast<std::uint32_t>(number(bytes, 40, 4));
-  return packet;
-}
-
-HeaderBytes header_of(const ModelVsockPacket& packet, std::uint64_t length) {
-  HeaderBytes bytes{};
-  put(bytes, 0, 8, packet.src_cid);
-  put(bytes, 8, 8, packet.dst_cid);
-  put(bytes, 16, 4, packet.src_port);
-  put(bytes, 20, 4, packet.dst_port);
-  put(bytes, 24, 4, length);
-  put(bytes, 28, 2, packet.type);
-  put(bytes, 30, 2, packet.op);
-  put(bytes, 32, 4, packet.flags);
-  put(bytes, 36, 4, packet.buf_alloc);
-  put(bytes, 40, 4, packet.fwd_cnt);
-  return bytes;
-}
-
-/// Why the first `bytes` bytes of a chain's writable part cannot all be written.
-ModelError obstacle(const ModelMemory& memory, const ModelChain& chain, std::uint64_t bytes) {
-  for (const auto& piece : chain.writable) {
-    const auto wanted = std::min(bytes, piece.length);
-    const auto good = memory.reachable(piece.address, wanted, true);
-    if (good < wanted)
-      return {memory.reachable(piece.address + good, 1, false) == 1 ? "memory.read_only"
-                                                                    : "memory.unmapped"};
-    bytes -= wanted;
-  }
-  return {};
-}
+using enum ModelVsockHeader::Op;
+constexpr auto kHeader = ModelVsockHeader::kBytes;
+constexpr auto kHost = ModelVsockHeader::kHost;
 
 }  // namespace
 
@@ -110,13 +45,14 @@ void VsockModel::send(ModelVsockPacket packet) {
   answer(std::move(packet));
 }
 
-ModelError VsockModel::transmit(const ModelMemory& memory, const ModelChain& chain) {
+ModelError VsockModel::transmit(const WatchedMemory& memory, const ModelChain& chain) {
+  const ModelMemory plain(memory);
   if (chain.writable_bytes() != 0) return {"vsock.tx_writable", chain.writable_bytes()};
   if (chain.readable_bytes() < kHeader) return {"vsock.tx_header", chain.readable_bytes(), kHeader};
-  HeaderBytes bytes{};
-  if (chain.read(memory, 0, bytes) != kHeader) return {"memory.unmapped"};
-  auto packet = packet_of(bytes);
-  const auto length = number(bytes, 24, 4);
+  ModelVsockHeader::Bytes bytes{};
+  if (chain.read(plain, 0, bytes) != kHeader) return {"memory.unmapped"};
+  ModelVsockPacket packet{ModelVsockHeader::from(bytes), {}};
+  const std::uint64_t length = packet.len;
   if (length > limits_.tx_data) return {"vsock.tx_data_limit", length, limits_.tx_data};
   if (kHeader + length > chain.readable_bytes())
     return {"vsock.tx_data_length", length, chain.readable_bytes() - kHeader};
@@ -133,7 +69,7 @@ ModelError VsockModel::transmit(const ModelMemory& memory, const ModelChain& cha
   }
 
   packet.data.resize(length);
-  if (chain.read(memory, kHeader, packet.data) != length) return {"memory.unmapped"};
+  if (chain.read(plain, kHeader, packet.data) != length) return {"memory.unmapped"};
   take_data(packet.data);
   guest_buf_alloc_ = packet.buf_alloc;
   guest_fwd_cnt_ = packet.fwd_cnt;
@@ -193,7 +129,7 @@ void VsockModel::reset_sender(const ModelVsockPacket& sender) {
   answer(std::move(packet));
 }
 
-VsockModel::Received VsockModel::receive(const ModelMemory& memory, const ModelChain& chain) {
+VsockModel::Received VsockModel::receive(const WatchedMemory& memory, const ModelChain& chain) {
   if (chain.readable_bytes() != 0) return {{"vsock.rx_readable", chain.readable_bytes()}};
   if (chain.writable_bytes() < kHeader)
     return {{"vsock.rx_header", chain.writable_bytes(), kHeader}};
@@ -211,8 +147,10 @@ VsockModel::Received VsockModel::receive(const ModelMemory& memory, const ModelC
   if (length > room) return {{"vsock.rx_data_length", length, room}};
   if (const auto why = obstacle(memory, chain, kHeader + length); !why.none()) return {why};
 
-  chain.write(memory, 0, header_of(packet, length));
-  chain.write(memory, kHeader, std::span(packet.data).first(length));
+  const ModelMemory plain(memory);
+  packet.len = static_cast<std::uint32_t>(length);
+  chain.write(plain, 0, packet.bytes());
+  chain.write(plain, kHeader, std::span(packet.data).first(length));
   packet.data.erase(packet.data.begin(), packet.data.begin() + static_cast<std::ptrdiff_t>(length));
   if (packet.data.empty()) answers_.erase(answers_.begin());
   return {{}, static_cast<std::uint32_t>(kHeader + length)};

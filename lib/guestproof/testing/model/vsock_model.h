@@ -11,12 +11,12 @@
 // Thread-safety: none.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include "guestproof/testing/model/queue_model.h"
+#include "guestproof/testing/model/vsock_header.h"
 
 namespace guestproof::testing {
 
@@ -29,12 +29,8 @@ struct VsockLimits {
   std::uint32_t buf_alloc = 4096;  // what the peer announces
 };
 
-struct ModelVsockPacket {
-  std::uint64_t src_cid = 0, dst_cid = 0;
-  std::uint32_t src_port = 0, dst_port = 0;
-  std::uint16_t type = 0, op = 0;
-  std::uint32_t flags = 0, buf_alloc = 0, fwd_cnt = 0;
-  std::vector<std::uint8_t> data;
+struct ModelVsockPacket : ModelVsockHeader {
+  std::vector<std::uint8_t> data;  // `len` counts when it is sent
 };
 
 class VsockModel {
@@ -51,13 +47,13 @@ class VsockModel {
   void send(ModelVsockPacket packet);
 
   /// Takes the packet of a good tx chain.
-  [[nodiscard]] ModelError transmit(const ModelMemory& memory, const ModelChain& chain);
+  [[nodiscard]] ModelError transmit(const WatchedMemory& memory, const ModelChain& chain);
   struct Received {
     ModelError error;
     std::uint32_t used = 0;
   };
   /// Puts the first answer into a good rx chain. REQUIRES: there is an answer.
-  [[nodiscard]] Received receive(const ModelMemory& memory, const ModelChain& chain);
+  [[nodiscard]] Received receive(const WatchedMemory& memory, const ModelChain& chain);
 
   [[nodiscard]] std::uint64_t guest_cid() const { return guest_cid_; }
   [[nodiscard]] const std::vector<ModelVsockPacket>& answers() const { return answers_; }
