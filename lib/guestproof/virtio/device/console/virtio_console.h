@@ -62,7 +62,7 @@ inline constexpr std::uint64_t kConsoleFeatures = feature_bit(VIRTIO_CONSOLE_F_S
 
 /// Bytes for the guest that are kept of each port: a page, which is what Linux gives as one buffer.
 inline constexpr std::size_t kInputBytes = 4096;
-/// Bytes from the guest in one turn of a port: a chain can hold terabytes, the same memory again
+/// Bytes from the guest in one turn of a port: a chain can hold gigabytes, the same memory again
 /// and again, and the other ports wait meanwhile.
 inline constexpr std::uint64_t kTurnBytes = 64 * 1024;
 
