@@ -11,6 +11,8 @@
 //   settled STATUS INTERRUPT          ... and can be compared; `busy` in their place: later
 //   read OFFSET WIDTH VALUE           the driver reads a register, and gets this
 //   host KIND VALUE                   the back end does something: see the device's harness
+//   arrives PAIR BYTES                ... that is, a frame arrives, with its header
+//   sends PAIR BYTES                  the device has sent a frame, with its header
 //   only REASON                       the program cannot be repeated
 //
 // Exit codes: 0, 1 bad usage or an unreadable file, 2 an oracle had something to say.
@@ -27,6 +29,7 @@
 #include <vector>
 
 #include "guestproof/testing/harness/block_device_harness.h"
+#include "guestproof/testing/harness/net_harness.h"
 #include "guestproof/testing/harness/rng_harness.h"
 
 namespace {
@@ -82,10 +85,11 @@ class Snapshot {
   std::vector<std::byte> last_, now_;
 };
 
-/// A device under test; `disk` is what is behind it, if anything.
+/// A device under test; `disk` is what is behind it, if anything; programs are `adapted` to it.
 struct Subject {
   std::unique_ptr<DeviceHarness> harness;
   const ModelDisk* disk = nullptr;
+  void (*adapt)(Program& program) = [](Program&) {};
 };
 
 class Tracer final : public DeviceObserver {
@@ -131,7 +135,14 @@ class Tracer final : public DeviceObserver {
       std::printf("settled %x %x\n", unsigned{device.status()}, interrupt_status);
   }
   void host_event(std::uint8_t kind, const Record& record) override {
+    print_memory("guest");
     std::printf("host %x %llx\n", unsigned{kind}, static_cast<unsigned long long>(record.value));
+  }
+  void frame_sent(std::uint16_t pair, std::span<const std::byte> bytes) override {
+    print_bytes("sends", pair, bytes);
+  }
+  void frame_arrives(std::uint16_t pair, std::span<const std::byte> bytes) override {
+    print_bytes("arrives", pair, bytes);
   }
   void refused(const Error& why) override {
     const auto name = why.name();
@@ -192,14 +203,39 @@ Subject make_block_device() {
   return {.harness = std::move(harness), .disk = disk};
 }
 
+/// On a network that carries frames and no headers: no checksums or segments are left to anybody.
+virtio::net::Config plain_network() {
+  auto config = net_config(1);
+  config.features &= ~(virtio::net::kHostOffloads | virtio::net::kGuestOffloads);
+  config.duplex = virtio::net::kDuplexFull;
+  return config;
+}
+
+Subject make_net() { return {.harness = std::make_unique<NetHarness>(plain_network())}; }
+
+/// Programs for two pairs and a control queue: the second pair's queues are the first's here.
+void use_one_pair(Program& program) {
+  for (auto& record : program) {
+    const auto queue = record.queue % 5;
+    record.queue = queue == 4 ? std::uint8_t{2} : static_cast<std::uint8_t>(queue % 2);
+  }
+}
+
+Subject make_net_control() {
+  return {.harness = std::make_unique<NetControlHarness>(plain_network()), .adapt = use_one_pair};
+}
+
 const std::map<std::string_view, Subject (*)()> kDevices{{"block_device", make_block_device},
+                                                         {"net", make_net},
+                                                         {"net_ctrl", make_net_control},
                                                          {"rng", make_rng}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto device = argc < 3 ? kDevices.end() : kDevices.find(argv[1]);
-  if (device == kDevices.end()) return complain("usage: guest_trace block_device|rng FILE...");
+  if (device == kDevices.end())
+    return complain("usage: guest_trace block_device|net|net_ctrl|rng FILE...");
   const auto subject = device->second();
   Tracer tracer(subject);
   subject.harness->watch(&tracer);
@@ -208,7 +244,8 @@ int main(int argc, char** argv) {
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};
     if (!file.is_open() || file.bad()) return complain(std::string(argv[i]) + ": cannot be read");
     std::printf("program %s\n", argv[i]);
-    const auto program = program_of(std::as_bytes(std::span(bytes)));
+    auto program = program_of(std::as_bytes(std::span(bytes)));
+    subject.adapt(program);
     print_limits(program);
     tracer.forget();
     if (const auto violation = subject.harness->run(program)) {

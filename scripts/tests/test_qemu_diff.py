@@ -4,8 +4,8 @@ import pytest
 from guestproof_dev import qemu_diff
 from guestproof_dev.errors import Fail
 from guestproof_dev.qemu_diff import ledger, trace
-from guestproof_dev.qemu_diff.devices import Block, Device, LeftOut
-from guestproof_dev.qemu_diff.machine import Gone
+from guestproof_dev.qemu_diff.devices import Block, Device, LeftOut, Net
+from guestproof_dev.qemu_diff.machine import Gone, Machine
 from guestproof_dev.qemu_diff.replay import Divergence, Replay
 from guestproof_dev.qemu_diff.rings import Rings
 
@@ -103,6 +103,95 @@ def test_what_may_happen_in_another_order_and_shows_is_left_out():
     text = PROGRAM.replace("0100000000000002", "02000100000008000000" "00000000ff000000")
     with pytest.raises(LeftOut, match="another order"):
         differences(Theirs(), text.replace("settled", "disk 600 77\nsettled"), device=FastDisk)
+
+
+HEADER = "01" + 11 * "00"
+
+
+class Wire:
+    """A network, and a machine on it that sends these frames when it is kicked."""
+
+    def __init__(self, *frames):
+        self.network = Net(None)
+        self.theirs = self.Kicked(self.network, frames)
+
+    class Kicked(Theirs):
+        def __init__(self, network, frames):
+            super().__init__()
+            self._socket, self._frames = network._theirs, frames
+            self.events = []
+
+        def write(self, offset, width, value):
+            super().write(offset, width, value)
+            if offset == 0x50:
+                for frame in self._frames:
+                    self._socket.send(frame)
+
+        def read(self, offset, width=4):
+            return super().read(offset, width) if offset else 0
+
+        def set_link(self, network, up):
+            self.events.append((network, up))
+
+        def announce(self):
+            self.events.append("announce")
+
+        def arrived(self):
+            return self._socket.recv(100)
+
+    def differences(self, *steps):
+        text = PROGRAM.replace("settled", "".join(f"{step}\n" for step in steps) + "settled")
+        return differences(self.theirs, text, device=lambda: self.network)
+
+
+@pytest.mark.parametrize("frames, divergences", [
+    ([b"\x0a\x0b"], []),
+    ([], [("how many frames were sent", "0x1", "0x0")]),
+    ([b"\x0a\x0b", b"\x0a\x0b"], [("how many frames were sent", "0x1", "0x2")]),
+    ([b"\x0a\x0b\x0c"], [("the length of a frame that was sent", "0x2", "0x3")]),
+    ([b"\x0a\x0c"], [("byte 1 of a frame that was sent", "0xb", "0xc")]),
+    ([b"\x0a\x0b", 12 * b"\xff" + b"\x80\x35QEMU is here"], []),
+])
+def test_a_frame_that_is_sent_is_seen(frames, divergences):
+    assert Wire(*frames).differences(f"sends 0 {HEADER}0a0b") == divergences
+
+
+def test_frames_that_differed_are_told_of_once():
+    steps = [f"sends 0 {HEADER}0a0b", "settled f 1"]
+    assert Wire(b"\x0a\x0c").differences(*steps, "read c 4 8") == [
+        ("byte 1 of a frame that was sent", "0xb", "0xc"), ("VendorID", "0x8", "0x7")]
+
+
+def test_a_frame_arrives_without_its_header():
+    wire = Wire()
+    assert wire.differences("host 0 2", f"arrives 0 {12 * '00'}0a0b") == []
+    assert wire.theirs.arrived() == b"\x0a\x0b"
+    assert not wire.network.reusable()
+
+
+@pytest.mark.parametrize("step, reason", [
+    (f"arrives 0 {HEADER}0a0b", "has no headers"), (f"arrives 0 {12 * '00'}", "no frame to arrive"), ("arrives 0", "no frame"),
+    ("host 3 1", "when to take frames"), ("host 5 1", "does not fail"),
+])
+def test_what_a_socket_cannot_carry_is_left_out(step, reason):
+    with pytest.raises(LeftOut, match=reason):
+        Wire().differences(step)
+
+
+def test_the_link_goes_down_and_the_host_asks_for_an_announcement():
+    wire = Wire()
+    assert wire.differences("host 6 0", "host 6 3") == []
+    assert wire.theirs.events == [("network", False), ("network", True), "announce"]
+
+
+def test_a_machine_that_dies_before_it_reads_a_command_is_closed_all_the_same(tmp_path, monkeypatch):
+    program = tmp_path / "qemu-system-x86_64"
+    program.write_text("#!/bin/sh\nread line; echo OK 0x1; exec 0<&-; sleep 0.1; kill -ABRT $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with Machine(tmp_path, []) as machine, pytest.raises(Gone, match="SIGABRT"):
+        while True:
+            machine.write(0, 4, 0)
 
 
 def test_a_byte_somewhere_is_seen():

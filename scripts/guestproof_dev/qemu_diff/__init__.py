@@ -125,7 +125,7 @@ class _Bench:
         self._folder = tempfile.TemporaryDirectory(prefix="guestproof-qemu-")
         self._device = self._kind(Path(self._folder.name))
         try:
-            self._machine = Machine(Path(self._folder.name), self._device.options())
+            self._machine = Machine(Path(self._folder.name), self._device.options(), self._device.files())
         except BaseException:
             self._device.close()
             self._folder.cleanup()

@@ -1,12 +1,19 @@
 """The devices that both sides have: how QEMU is told to be like ours, and what happens outside guest memory."""
 
+import array
+import fcntl
 import os
+import socket
+import termios
 from pathlib import Path
 
 from guestproof_dev.qemu_diff.rings import Place, Rank
 
 _ENTROPY = bytes([0xee]) * 65536
 _SECTOR, _DISK_BYTES = 512, 32 * 512
+_FRAME_HEADER, _ETHERNET_TYPE = 12, slice(12, 14)
+_LOOKS = 5  # of QEMU's main loop at a frame that arrives, unless it waits for another
+_REVERSE_ARP = bytes([0x80, 0x35])
 _SLOW = 7  # an event of the block device's harness; those before it are faults
 
 
@@ -19,6 +26,10 @@ class Device:
 
     does_without = 0  # features that ours has and a driver need not ask for
     any_order = False  # QEMU's answers requests as they end
+
+    def files(self) -> tuple[int, ...]:
+        """Open files that the options name."""
+        return ()
 
     def start(self) -> None:
         """A program begins."""
@@ -42,8 +53,14 @@ class Device:
     def adopt(self) -> None:
         """Makes what is behind QEMU's device the same."""
 
-    def host_event(self, kind: int, value: int, served: bool) -> None:
+    def host_event(self, machine, kind: int, value: int, served: bool) -> None:
         """Errors: LeftOut."""
+
+    def arrives(self, machine, frame: bytes) -> None:
+        """Header first. Errors: LeftOut."""
+
+    def sends(self, frame: bytes) -> None:
+        """Our device has done that, header first."""
 
     def reusable(self) -> bool:
         """Nothing is left of the last program."""
@@ -76,7 +93,7 @@ class Rng(Device):
         if not self._scripted:
             self._give(_ENTROPY)
 
-    def host_event(self, kind: int, value: int, served: bool) -> None:
+    def host_event(self, _machine, kind: int, value: int, served: bool) -> None:
         if kind == 1:
             raise LeftOut("QEMU's source of entropy cannot fail")
         if served:
@@ -144,7 +161,7 @@ class Block(Device):
     def adopt(self) -> None:
         os.pwrite(self._file, self._ours, 0)
 
-    def host_event(self, kind: int, value: int, _served: bool) -> None:
+    def host_event(self, _machine, kind: int, value: int, _served: bool) -> None:
         if kind == _SLOW and value & 1:
             raise LeftOut("QEMU's disk cannot be told when to answer")
         if kind != _SLOW and kind not in self._HARMLESS:
@@ -155,4 +172,106 @@ def _first(disk: bytes, at: int) -> int:
     return int.from_bytes(disk[at:at + 8], "little")
 
 
-ALL = {device.name: device for device in (Rng, Block)}
+class Net(Device):
+    """QEMU's network is a socket, which carries frames without headers: what is in the header cannot be seen, and neither
+    device offers to leave checksums or segments to the other side."""
+
+    name = "net"
+    corpora = ("net",)
+    _BUSY, _READY, _FAILS, _LINK = 3, 4, 5, 6  # events of the device's harness; those before them are frames that arrive
+
+    def __init__(self, _folder: Path):
+        self._end, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._end.setblocking(False)
+        self._frames = ([], [])  # that were sent, ours and theirs
+        self._touched = False
+
+    def options(self) -> list[str]:
+        return ["-netdev", f"dgram,id=network,local.type=fd,local.str={self._theirs.fileno()}",
+                "-device", "virtio-net-device,netdev=network,packed=on,mac=02:00:00:00:00:01,host_mtu=1500,duplex=full"]
+
+    def files(self) -> tuple[int, ...]:
+        return (self._theirs.fileno(),)
+
+    def close(self) -> None:
+        self._end.close()
+        self._theirs.close()
+
+    def start(self) -> None:
+        self._look()
+        self.adopt()
+
+    def differences(self) -> list[tuple[Place, int, int]]:
+        self._look()
+        found = _unlike_frames(*self._frames)
+        return [(Place(Rank.DATA, found[0]), *found[1:])] if found else []
+
+    def adopt(self) -> None:
+        self._frames = ([], [])
+
+    def host_event(self, machine, kind: int, value: int, _served: bool) -> None:
+        self._touched = True
+        if kind == self._BUSY:
+            raise LeftOut("QEMU's network cannot be told when to take frames")
+        if kind == self._FAILS and value & 1:
+            raise LeftOut("QEMU's network does not fail")
+        if kind == self._LINK:
+            machine.set_link("network", bool(value & 1))
+            if value & 2:
+                machine.announce()
+
+    def arrives(self, machine, frame: bytes) -> None:
+        if any(frame[:_FRAME_HEADER]):
+            raise LeftOut("QEMU's network has no headers")
+        if len(frame) <= _FRAME_HEADER:
+            raise LeftOut("there is no frame to arrive at QEMU's network")
+        self._end.send(frame[_FRAME_HEADER:])
+        for _ in range(_LOOKS):
+            if not self._under_way():
+                break
+            machine.read(0)
+
+    def sends(self, frame: bytes) -> None:
+        self._frames[0].append(frame[_FRAME_HEADER:])
+
+    def reusable(self) -> bool:
+        return not self._touched
+
+    def _look(self) -> None:
+        """At what QEMU has sent for the driver, and not for itself when it is told to announce where its devices are."""
+        try:
+            while True:
+                frame = self._end.recv(1 << 17)
+                if frame[_ETHERNET_TYPE] != _REVERSE_ARP:
+                    self._frames[1].append(frame)
+        except BlockingIOError:
+            pass  # that was all
+
+    def _under_way(self) -> int:
+        """How much QEMU has not taken yet of what arrives there."""
+        left = array.array("i", [0])
+        fcntl.ioctl(self._end, termios.TIOCOUTQ, left)
+        return left[0]
+
+
+class NetControl(Net):
+    """One pair of queues here, too: only on a tap has QEMU several."""
+
+    name = "net_ctrl"
+    corpora = ("net_ctrl",)
+
+
+def _unlike_frames(ours: list[bytes], theirs: list[bytes]) -> tuple[str, int, int] | None:
+    """What the two have sent."""
+    if len(ours) != len(theirs):
+        return "how many frames were sent", len(ours), len(theirs)
+    for a, b in zip(ours, theirs):
+        if len(a) != len(b):
+            return "the length of a frame that was sent", len(a), len(b)
+        for at in range(len(a)):
+            if a[at] != b[at]:
+                return f"byte {at} of a frame that was sent", a[at], b[at]
+    return None
+
+
+ALL = {device.name: device for device in (Rng, Block, Net, NetControl)}

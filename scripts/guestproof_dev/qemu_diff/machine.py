@@ -1,6 +1,7 @@
 """A QEMU with one virtio device on virtio-mmio, spoken to by the qtest protocol; its processor is halted."""
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -12,7 +13,7 @@ from pathlib import Path
 
 MEMORY = 16 << 20
 PATIENCE = 60  # seconds for an answer, on the busiest machine; QEMU takes microseconds
-_WORK = 2  # seconds of a processor's time for an answer
+_WORK = 2  # seconds of a processor's time for an answer; seconds to come to an end in
 _WIDTHS = {1: "b", 2: "w", 4: "l", 8: "q"}
 _TRANSPORTS = range(0xfeb00000, 0xfeb03000, 0x200)  # of the machine `microvm`
 _FIRMWARE = bytes([0xf4]) * 0xfff0 + bytes([0xfa]) + bytes([0xf4]) * 15  # at the reset vector: cli; hlt
@@ -23,8 +24,9 @@ class Gone(Exception):
 
 
 class Machine:
-    def __init__(self, folder: Path, devices: list[str]):
-        """`devices`: options for QEMU, of which one makes a virtio device. `folder` is this machine's own."""
+    def __init__(self, folder: Path, devices: list[str], files: tuple[int, ...] = ()):
+        """`devices`: options for QEMU, of which one makes a virtio device; `files` are open files that they name.
+        `folder` is this machine's own."""
         self._folder = folder
         self._inbox = b""
         firmware, complaints = folder / "halt.bin", folder / "stderr"
@@ -38,7 +40,8 @@ class Machine:
                  # Kicks are served at once, not by an event that comes later.
                  "-global", "virtio-mmio.force-legacy=false", "-global", "virtio-mmio.ioeventfd=off", *devices]
         with open(complaints, "wb") as stderr:
-            self._child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+            self._child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                                           pass_fds=files)
         try:
             self._base = next(base for base in _TRANSPORTS if self._number(f"readl {base + 8:#x}") != 0)
         except BaseException:
@@ -57,7 +60,8 @@ class Machine:
             self._monitor = None
         self._child.kill()
         self._child.wait()
-        self._child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of a command that QEMU has not lived to read
+            self._child.stdin.close()
         self._child.stdout.close()
 
     def read(self, offset: int, width: int = 4) -> int:
@@ -79,6 +83,13 @@ class Machine:
     def drain(self) -> None:
         """Returns when no disk has anything in flight."""
         self._execute("human-monitor-command", {"command-line": 'qemu-io disk "aio_flush"'})
+
+    def set_link(self, network: str, up: bool) -> None:
+        self._execute("set_link", {"name": network, "up": up})
+
+    def announce(self) -> None:
+        """All network devices say where they are, or ask their driver to."""
+        self._execute("announce-self", {"initial": 1, "max": 1, "rounds": 1, "step": 1})
 
     def _execute(self, command: str, arguments: dict) -> None:
         if not self._monitor:
@@ -135,7 +146,7 @@ class Machine:
 
     def _gone(self, how: str) -> Gone:
         try:
-            code = self._child.wait(0.2)
+            code = self._child.wait(_WORK)
         except subprocess.TimeoutExpired:
             return Gone(how)
         return Gone(f"ends with {signal.Signals(-code).name}" if code < 0 else f"ends with exit code {code}")

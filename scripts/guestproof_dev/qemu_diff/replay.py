@@ -92,7 +92,11 @@ class Replay:
             self._changed_behind = True
             self._device.change_behind(int(words[0], 16), bytes.fromhex(words[1]))
         elif name == "host":
-            self._device.host_event(int(words[0], 16), int(words[1], 16), self._served)
+            self._device.host_event(self._machine, int(words[0], 16), int(words[1], 16), self._served)
+        elif name == "arrives":
+            self._device.arrives(self._machine, bytes.fromhex("".join(words[1:])))
+        elif name == "sends":
+            self._device.sends(bytes.fromhex(words[1]))
         elif words != ("busy",):
             return self._settled(int(words[0], 16), int(words[1], 16))
         return True

@@ -356,6 +356,12 @@ class Recorder final : public DeviceObserver {
   void host_event(std::uint8_t kind, const Record& record) override {
     heard.push_back("host " + std::to_string(kind) + " " + hex(record.value));
   }
+  void frame_sent(std::uint16_t pair, std::span<const std::byte> bytes) override {
+    heard.push_back("sent on " + std::to_string(pair) + " " + text_of(bytes.last(2)));
+  }
+  void frame_arrives(std::uint16_t pair, std::span<const std::byte> bytes) override {
+    heard.push_back("arrives on " + std::to_string(pair) + " " + text_of(bytes.first(14)));
+  }
   void refused(const Error& why) override { heard.push_back("refused " + std::string(why.name())); }
 
   /// What came after the driver had brought the device up, up to `most`.
@@ -402,6 +408,19 @@ TEST(DeviceObserver, HearsThatADiskIsBusyAndSeesWhatIsOnIt) {
   EXPECT_THAT(recorder.heard, ::testing::Contains("settled 0xf 0x0 busy"));
   EXPECT_EQ(recorder.heard.back(), "settled 0xf 0x1");
   EXPECT_TRUE(harness.disk().first_difference(ModelDisk()).has_value());
+}
+
+TEST(DeviceObserver, HearsOfFramesInBothDirections) {
+  Recorder recorder;
+  NetControlHarness harness;
+  harness.watch(&recorder);
+  const auto text = "request queue=1 kind=192 length=62 flags=kick\nbackend kind=1 value=0x1010000";
+  EXPECT_EQ(told(harness.run(parse_text(text).value())), "none");
+  EXPECT_THAT(recorder.afterwards(6),
+              ElementsAre("writing 0x50 0x1:0x0:0x0:0x0", "sent on 0 0xa4:0xab", "settled 0xf 0x1",
+                          "host 0 0x1010000",
+                          "arrives on 1 0x0:0x0:0x0:0x0:0x0:0x0:0x0:0x0:0x0:0x0:0x0:0x0:0xff:0xff",
+                          "settled 0xf 0x1"));
 }
 
 // Back ends of a scenario act when it says so: there is nothing to wait for, but for what a network

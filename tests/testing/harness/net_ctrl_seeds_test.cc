@@ -56,6 +56,82 @@ constexpr Seed kNetControlSeeds[] = {
     {"the_last_vlan", "command:done", "request queue=4 kind=8 value=4095 flags=kick"},
     {"a_tag_that_is_cut_off", "frame:unwanted",
      "request kind=200\nbackend kind=1 value=0x80000000000f\nbackend kind=1 value=0x80000000000e"},
+    // As a driver does that does not rely on the modes that a device begins with.
+    {"filters_by_mode", "frame:unwanted",
+     "request queue=4 kind=0 flags=kick\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "backend kind=1 value=0x0902000064\n"
+     "backend kind=1 value=0x0103000064\n"
+     "backend kind=1 value=0x01000064\n"
+     "backend kind=1 value=100\n"
+     "request queue=4 kind=1 value=1 flags=kick\n"
+     "backend kind=1 value=0x0103000064\n"
+     "request queue=4 kind=2 value=1 flags=kick\n"
+     "backend kind=1 value=0x0902000064\n"
+     "request queue=4 kind=3 value=1 flags=kick\n"
+     "backend kind=1 value=0x0103000064\n"
+     "request queue=4 kind=4 value=1 flags=kick\n"
+     "backend kind=1 value=100\n"
+     "request queue=4 kind=5 value=1 flags=kick\n"
+     "backend kind=1 value=0x01000064\n"
+     "request queue=4 kind=0 value=1 flags=kick\n"
+     "backend kind=1 value=0x0902000064"},
+    {"filters_by_table", "frame:unwanted",
+     "request queue=4 kind=0 flags=kick\n"
+     "request queue=4 kind=6 index=10 next=3 flags=kick\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "backend kind=1 value=0x0902000064\n"
+     "backend kind=1 value=0x0a02000064\n"
+     "backend kind=1 value=0x0203000064\n"
+     "backend kind=1 value=0x0303000064"},
+    {"filters_by_a_full_table", "frame:unwanted",
+     "request queue=4 kind=0 flags=kick\n"
+     "request queue=4 kind=6 index=64 next=64 flags=kick\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "backend kind=1 value=0x3f02000064\n"
+     "backend kind=1 value=0x4002000064\n"
+     "backend kind=1 value=0x3f03000064\n"
+     "backend kind=1 value=0x4003000064"},
+    {"filters_by_a_table_that_overflows", "frame:unwanted",
+     "request queue=4 kind=0 flags=kick\n"
+     "request queue=4 kind=6 index=65 next=2 flags=kick\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "backend kind=1 value=0x7002000064\n"
+     "backend kind=1 value=0x0103000064\n"
+     "backend kind=1 value=0x0203000064"},
+    {"filters_by_address", "frame:unwanted",
+     "request queue=4 kind=0 flags=kick\n"
+     "request queue=4 kind=7 value=9 flags=kick\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "backend kind=1 value=100\n"
+     "backend kind=1 value=0x0902000064"},
+    {"filters_by_vlan", "frame:unwanted",
+     "request queue=4 kind=0 flags=kick\n"
+     "request queue=4 kind=8 value=5 flags=kick\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "request kind=200\n"
+     "backend kind=1 value=0x850000000064\n"
+     "backend kind=1 value=0x860000000064\n"
+     "request queue=4 kind=9 value=5 flags=kick\n"
+     "backend kind=1 value=0x850000000064\n"
+     "backend kind=1 value=100"},
     {"an_announcement", "config:changed",
      "backend kind=7 value=3\naccess kind=1 next=2 index=6 length=2\nrequest queue=4 kind=10 "
      "flags=kick\n"

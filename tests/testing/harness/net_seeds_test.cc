@@ -150,6 +150,11 @@ constexpr Seed kNetSeeds[] = {
     {"packed", "frame:merged",
      "queue index=6 flags=packed|indirect\nrequest length=40\nrequest length=80 cut=8\n"
      "backend kind=1 value=100\nrequest queue=1 flags=indirect|kick"},
+    {"packed_over_the_end_of_the_ring", "frame:merged",
+     "queue index=2 flags=packed|indirect\nrequest length=200\nrequest length=40\nrequest "
+     "length=80\n"
+     "backend kind=1 value=100\nbackend kind=1 value=100\nrequest length=40\nrequest length=80\n"
+     "request length=20\nbackend kind=1 value=100"},
     {"on_pci", "guest:on_pci",
      "queue index=4 flags=pci\nrequest\nbackend kind=1 value=60\nrequest queue=1 flags=kick"},
     {"in_order", "frame:merged",

@@ -65,6 +65,8 @@ class DeviceHarness : public Harness, private virtio::Host {
 
   // What they use.
 
+  /// Nobody: nullptr.
+  [[nodiscard]] DeviceObserver* observer() { return observer_; }
   [[nodiscard]] virtio::Lifecycle& lifecycle() { return *lifecycle_; }
   [[nodiscard]] LifecycleModel& lifecycle_model() { return *lifecycle_model_; }
   [[nodiscard]] std::uint16_t index_of(const Lane& lane);

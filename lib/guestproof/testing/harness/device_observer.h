@@ -31,6 +31,10 @@ class DeviceObserver {
                        bool busy) = 0;
   /// A `backend` record that is not about the driver's features, before it has an effect.
   virtual void host_event(std::uint8_t kind, const Record& record) = 0;
+  /// A network's back end was given a frame by the device, the header included; or one arrives
+  /// there, before it has an effect.
+  virtual void frame_sent(std::uint16_t pair, std::span<const std::byte> bytes) = 0;
+  virtual void frame_arrives(std::uint16_t pair, std::span<const std::byte> bytes) = 0;
   /// The device refused a register access or a request, or broke.
   virtual void refused(const Error& why) = 0;
 };

@@ -15,13 +15,6 @@ namespace {
 using namespace virtio::net;
 
 constexpr MacAddress kOwn{0x02, 0, 0, 0, 0, 1};
-constexpr std::uint16_t kMtu = 1500;
-
-/// Everything, but more than one pair only where there are several.
-std::uint64_t offered(std::uint16_t pairs) {
-  return pairs > 1 ? kNetFeatures : kNetFeatures & ~virtio::feature_bit(VIRTIO_NET_F_MQ);
-}
-
 std::vector<std::byte> bytes_of(const VirtioNetHdr& header) {
   const auto bytes = std::as_bytes(std::span(&header, 1));
   return {bytes.begin(), bytes.end()};
@@ -86,12 +79,21 @@ MacAddress destination(std::uint8_t kind, std::uint8_t last) {
 
 }  // namespace
 
-NetDeviceHarness::NetDeviceHarness(std::uint16_t pairs)
-    : NetDeviceParts({.mac = kOwn, .features = offered(pairs), .max_pairs = pairs, .mtu = kMtu}),
-      DeviceHarness(2U * pairs + 1),
-      model_({.mac = kOwn, .features = offered(pairs), .max_pairs = pairs, .mtu = kMtu},
+Config net_config(std::uint16_t pairs) {
+  const auto none = pairs > 1 ? 0 : virtio::feature_bit(VIRTIO_NET_F_MQ);
+  return {.mac = kOwn, .features = kNetFeatures & ~none, .max_pairs = pairs, .mtu = 1500};
+}
+
+NetDeviceHarness::NetDeviceHarness(const Config& config)
+    : NetDeviceParts(config),
+      DeviceHarness(2U * config.max_pairs + 1),
+      model_({.mac = config.mac,
+              .features = config.features,
+              .max_pairs = config.max_pairs,
+              .mtu = config.mtu,
+              .duplex = config.duplex},
              model_network_, [this](const ModelError& why) { expect_refusal(why); }) {
-  model_network_.arriving.resize(pairs);
+  model_network_.arriving.resize(config.max_pairs);
   std::vector<QueueModel*> rings;
   for (std::size_t i = 0; i < lanes(); ++i) rings.push_back(&lane(i).model);
   model_.attach(std::move(rings));
@@ -309,6 +311,7 @@ DeviceHarness::Turn NetDeviceHarness::serve_host_model() {
 
 void NetDeviceHarness::arrive(std::size_t pair, std::vector<std::byte> bytes) {
   pair %= model_network_.arriving.size();
+  if (observer() != nullptr) observer()->frame_arrives(static_cast<std::uint16_t>(pair), bytes);
   ModelBytes copy;
   for (const auto byte : bytes) copy.push_back(std::to_integer<std::uint8_t>(byte));
   network_.arrive(static_cast<std::uint16_t>(pair), std::move(bytes));
@@ -385,6 +388,8 @@ void NetDeviceHarness::compare_devices() {
     if (sent[i].pair != model_network_.sent[i].pair ||
         !std::ranges::equal(sent[i].bytes, model_network_.sent[i].bytes, same))
       violated(kModelAgreement, "the device has sent another frame than the model");
+  if (observer() != nullptr)
+    for (const auto& frame : sent) observer()->frame_sent(frame.pair, frame.bytes);
   network_.clear_sent();
   model_network_.sent.clear();
   for (std::size_t i = 0; i < model_network_.arriving.size(); ++i)
@@ -395,11 +400,11 @@ void NetDeviceHarness::compare_devices() {
     violated(kModelAgreement, "the network was told other offloads or pairs than the model's");
 }
 
-NetHarness::NetHarness() : NetDeviceHarness(1) {
+NetHarness::NetHarness(const Config& config) : NetDeviceHarness(config) {
   depth_.add_errors<NetError>({NetError::kTxParts});
 }
 
-NetControlHarness::NetControlHarness() : NetDeviceHarness(2) {
+NetControlHarness::NetControlHarness(const Config& config) : NetDeviceHarness(config) {
   depth_.add_errors<NetControlError>();
 }
 

@@ -43,6 +43,9 @@
 
 namespace guestproof::testing {
 
+/// With all features that there are, but MQ only where there are several pairs.
+[[nodiscard]] virtio::net::Config net_config(std::uint16_t pairs);
+
 /// What outlives the life cycle that the harness has.
 struct NetDeviceParts {
   explicit NetDeviceParts(const virtio::net::Config& config)
@@ -54,7 +57,7 @@ struct NetDeviceParts {
 
 class NetDeviceHarness : private NetDeviceParts, public DeviceHarness {
  protected:
-  explicit NetDeviceHarness(std::uint16_t pairs);
+  explicit NetDeviceHarness(const virtio::net::Config& config);
 
   void request(Lane& lane, const Record& record) override;
   void request_command(Lane& lane, const Record& record);
@@ -93,13 +96,13 @@ class NetDeviceHarness : private NetDeviceParts, public DeviceHarness {
 
 class NetHarness final : public NetDeviceHarness {
  public:
-  NetHarness();
+  explicit NetHarness(const virtio::net::Config& config = net_config(1));
   [[nodiscard]] std::string_view name() const override { return "net"; }
 };
 
 class NetControlHarness final : public NetDeviceHarness {
  public:
-  NetControlHarness();
+  explicit NetControlHarness(const virtio::net::Config& config = net_config(2));
   [[nodiscard]] std::string_view name() const override { return "net_ctrl"; }
 
  private:

@@ -94,7 +94,7 @@ std::vector<std::uint8_t> NetModel::config() const {
   put_number(out, 8, 2, offer_.max_pairs);
   put_number(out, 10, 2, offer_.mtu);
   put_number(out, 12, 4, 0xffffffff);
-  put_number(out, 16, 1, 0xff);
+  put_number(out, 16, 1, offer_.duplex);
   return out;
 }
 

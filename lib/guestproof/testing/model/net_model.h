@@ -40,6 +40,7 @@ class NetModel final : public DeviceModel {
     std::uint64_t features = 0;
     std::uint16_t max_pairs = 1;
     std::uint16_t mtu = 1500;
+    std::uint8_t duplex = 0xff;
   };
   /// `refuse` hears of every refusal.
   NetModel(const Offer& offer, ModelNetwork& network,
