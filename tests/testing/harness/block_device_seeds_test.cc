@@ -13,6 +13,9 @@ namespace {
 constexpr Seed kSeeds[] = {
     // On a disk that answers at once.
     {"in", "request:data", "request value=3 length=1024"},
+    {"discard_not_negotiated", "request:data",
+     "backend kind=0 value=0x6000\nactivate\nrequest kind=1 length=512 flags=kick\n"
+     "request kind=4 flags=kick\nrequest kind=1 length=512 flags=kick\nrequest kind=5 flags=kick"},
     {"out_then_in", "request:data",
      "request kind=1 value=30 length=1024 next=7 flags=kick\nrequest value=29 length=1536"},
     {"all_types", "request:ok", R"(
