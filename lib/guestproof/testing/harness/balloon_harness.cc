@@ -74,12 +74,6 @@ void BalloonHarness::reset_device() {
   model_backend_.reset();
 }
 
-std::size_t BalloonHarness::index_of(const Lane& lane) {
-  std::size_t index = 0;
-  while (&this->lane(index) != &lane) ++index;
-  return index;
-}
-
 void BalloonHarness::request(Lane& lane, const Record& record) {
   RequestShape shape;
   shape.cut = record.width;

@@ -70,7 +70,6 @@ class BalloonHarness final : public DeviceHarness {
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return 6; }
   void settle_model() override;
   void compare_devices() override;
-  [[nodiscard]] std::size_t index_of(const Lane& lane);
 
   // The same back end twice.
   ScriptedBalloon backend_, model_backend_;

@@ -90,12 +90,6 @@ void ConsoleHarness::reset_device() {
     for (auto& end : *ends) end.reset();
 }
 
-std::size_t ConsoleHarness::index_of(const Lane& lane) {
-  std::size_t index = 0;
-  while (&this->lane(index) != &lane) ++index;
-  return index;
-}
-
 void ConsoleHarness::request(Lane& lane, const Record& record) {
   RequestShape shape;
   shape.cut = record.width;

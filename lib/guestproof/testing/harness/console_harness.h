@@ -75,7 +75,6 @@ class ConsoleHarness final : public DeviceHarness {
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return 7; }
   void compare_devices() override;
 
-  [[nodiscard]] std::size_t index_of(const Lane& lane);
   /// A turn at a queue, with its notification. False: there is nothing more to do now, or the queue
   /// is broken.
   [[nodiscard]] bool give_input(std::size_t id);

@@ -129,13 +129,6 @@ void NetDeviceHarness::reset_device() {
   if (!model_.link_up) set_link(true, false);
 }
 
-std::size_t NetDeviceHarness::index_of(const Lane& lane) const {
-  auto& self = const_cast<NetDeviceHarness&>(*this);
-  std::size_t index = 0;
-  while (&self.lane(index) != &lane) ++index;
-  return index;
-}
-
 void NetDeviceHarness::request(Lane& lane, const Record& record) {
   const auto index = index_of(lane);
   if (index == control()) return request_command(lane, record);

@@ -77,7 +77,6 @@ class NetDeviceHarness : private NetDeviceParts, public DeviceHarness {
   void arrive(std::size_t pair, std::vector<std::byte> bytes);
   void set_link(bool up, bool announce);
 
-  [[nodiscard]] std::size_t index_of(const Lane& lane) const;
   /// As Harness::model_turn(); `serve(chain)` returns chains itself.
   template <class Ready, class Serve>
   [[nodiscard]] Turn turn(Lane& lane, Ready&& ready, Serve&& serve);
