@@ -18,6 +18,7 @@ namespace guestproof::virtio::net {
 /// two queues; drivers use as many as the guest has processors.
 inline constexpr std::uint16_t kMaxPairs = 32;
 
+/// What every host on IPv4 must be able to forward whole (RFC 791); §5.1.4.1 asks for no less.
 inline constexpr std::uint16_t kMinMtu = 68;
 
 [[nodiscard]] constexpr bool is_multicast(const MacAddress& mac) { return (mac[0] & 1) != 0; }
