@@ -405,6 +405,27 @@ constexpr Seed kSeeds[] = {
         kick
         avail next=60
         complete)"},
+    {"saved_while_broken_and_out_of_room", "device:needs_reset", R"(
+        backend kind=8 value=1
+        request value=1
+        request value=2
+        request value=3
+        request value=4
+        request value=5
+        request value=6
+        request value=7
+        kick
+        request queue=1 value=8 flags=kick
+        kick
+        avail next=60
+        complete
+        save
+        complete)"},
+    {"cache_mode_there_and_back", "request:ok", R"(
+        access kind=0 next=2 index=32 length=1 value=0
+        request kind=1 flags=kick
+        access kind=0 next=2 index=32 length=1 value=1
+        request kind=1 flags=kick)"},
     {"saved_cache_mode", "guest:restore", R"(
         access kind=0 next=2 index=32 length=1 value=0
         save

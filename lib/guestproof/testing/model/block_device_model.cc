@@ -26,7 +26,7 @@ ModelError BlockDeviceModel::write_config(std::uint64_t offset,
 
 void BlockDeviceModel::set_write_back(bool on) {
   write_back_ = on;
-  requests.setup.write_through = agreed(kConfigWce) && !on;
+  requests.setup.write_through = !on;
 }
 
 void BlockDeviceModel::start(std::uint64_t features) {
