@@ -255,7 +255,8 @@ constexpr Seed kNetControlSeeds[] = {
      "request kind=200 queue=3 flags=kick\nbackend kind=5"},
 
     {"saved", "guest:save",
-     "request queue=4 kind=6 index=5 next=70\nrequest queue=4 kind=7 value=9\nrequest queue=4 "
+     "request queue=4 kind=6 index=5 next=69 flags=kick\nrequest queue=4 kind=7 value=9\n"
+     "request queue=4 "
      "kind=8 value=77\n"
      "request queue=4 kind=11 value=1\nrequest queue=4 kind=12 value=0x80\nrequest queue=4 kind=5 "
      "value=1 flags=kick\n"
