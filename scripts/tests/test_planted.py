@@ -3,6 +3,7 @@
 import difflib
 import fcntl
 import json
+import re
 
 import pytest
 
@@ -69,6 +70,12 @@ def toy(copy):
 @pytest.mark.parametrize("planted", FAULTS, ids=lambda planted: planted.name)
 def test_every_fault_fits_the_tree(planted):
     scratch.apply(planted, ROOT, "--check")
+
+
+def test_the_copy_has_all_folders_that_are_configured():
+    folders = re.findall(r"add_subdirectory\((\w+)", (ROOT / "CMakeLists.txt").read_text())
+    assert "tests" in folders
+    assert set(folders) <= set(scratch.SOURCES)
 
 
 def test_every_oracle_has_its_faults():

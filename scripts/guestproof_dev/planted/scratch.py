@@ -14,8 +14,8 @@ from guestproof_dev.errors import Fail
 from guestproof_dev.planted.fault import Fault
 
 PRESET = "fuzz-libfuzzer-asan"
-# What a fuzz preset builds from.
-SOURCES = ("CMakeLists.txt", "CMakePresets.json", "fuzz", "lib", "scripts/cmake")
+# What a fuzz preset is configured and built from.
+SOURCES = ("CMakeLists.txt", "CMakePresets.json", "fuzz", "lib", "props", "scripts/cmake", "tests")
 
 
 class Scratch:
