@@ -1,5 +1,7 @@
 """The comparison with QEMU: that it sees every kind of difference, and holds the list to what there is."""
 
+import socket
+
 import pytest
 from guestproof_dev import qemu_diff
 from guestproof_dev.errors import Fail
@@ -7,7 +9,7 @@ from guestproof_dev.qemu_diff import ledger, trace
 from guestproof_dev.qemu_diff.devices import Block, Device, LeftOut, Net
 from guestproof_dev.qemu_diff.machine import Gone, Machine
 from guestproof_dev.qemu_diff.replay import Divergence, Replay
-from guestproof_dev.qemu_diff.rings import Rings
+from guestproof_dev.qemu_diff.rings import Place, Rank, Rings
 
 # A driver that enables a queue of 4 entries with its used ring at 0x200, and kicks; the device uses one.
 PROGRAM = """\
@@ -139,6 +141,15 @@ class Wire:
         def arrived(self):
             return self._socket.recv(100)
 
+        def send(self, *frames):
+            """How many the socket takes."""
+            for count, frame in enumerate(frames):
+                try:
+                    self._socket.send(frame, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    return count
+            return len(frames)
+
     def differences(self, *steps):
         text = PROGRAM.replace("settled", "".join(f"{step}\n" for step in steps) + "settled")
         return differences(self.theirs, text, device=lambda: self.network)
@@ -171,11 +182,24 @@ def test_a_frame_arrives_without_its_header():
 
 @pytest.mark.parametrize("step, reason", [
     (f"arrives 0 {HEADER}0a0b", "has no headers"), (f"arrives 0 {12 * '00'}", "no frame to arrive"), ("arrives 0", "no frame"),
-    ("host 3 1", "when to take frames"), ("host 5 1", "does not fail"),
+    ("host 3 2", "how many frames"), ("host 5 1", "does not fail"),
 ])
 def test_what_a_socket_cannot_carry_is_left_out(step, reason):
     with pytest.raises(LeftOut, match=reason):
         Wire().differences(step)
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_busy_network_takes_so_many_frames_and_goes_on_when_it_is_told(room):
+    wire, frames = Wire(), [b"\x0a", b"\x0b"]
+    wire.network.host_event(wire.theirs, 3, room, False)
+    assert wire.theirs.send(*frames) == room
+    for frame in frames[:room]:
+        wire.network.sends(bytes.fromhex(HEADER) + frame)
+    assert wire.network.differences() == []
+    wire.network.host_event(wire.theirs, 4, 0, False)
+    assert wire.theirs.send(*frames[room:]) == 2 - room
+    assert wire.network.differences() == [(Place(Rank.DATA, "how many frames were sent"), room, 2)]
 
 
 def test_the_link_goes_down_and_the_host_asks_for_an_announcement():

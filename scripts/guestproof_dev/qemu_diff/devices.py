@@ -13,6 +13,8 @@ _ENTROPY = bytes([0xee]) * 65536
 _SECTOR, _DISK_BYTES = 512, 32 * 512
 _FRAME_HEADER, _ETHERNET_TYPE = 12, slice(12, 14)
 _LOOKS = 5  # of QEMU's main loop at a frame that arrives, unless it waits for another
+_LONGEST = 1 << 17
+_SO_PEEK_OFF = 42  # of Linux: where MSG_PEEK looks next
 _REVERSE_ARP = bytes([0x80, 0x35])
 _SLOW = 7  # an event of the block device's harness; those before it are faults
 
@@ -185,6 +187,8 @@ class Net(Device):
         self._end.setblocking(False)
         self._frames = ([], [])  # that were sent, ours and theirs
         self._touched = False
+        self._plugs = 0  # frames of nobody's that keep the network from taking more
+        self._seen = 0  # behind those
 
     def options(self) -> list[str]:
         return ["-netdev", f"dgram,id=network,local.type=fd,local.str={self._theirs.fileno()}",
@@ -211,8 +215,12 @@ class Net(Device):
 
     def host_event(self, machine, kind: int, value: int, _served: bool) -> None:
         self._touched = True
+        if kind == self._BUSY and value > 1:
+            raise LeftOut("QEMU's network cannot be told how many frames to take")
         if kind == self._BUSY:
-            raise LeftOut("QEMU's network cannot be told when to take frames")
+            self._plug(value)
+        if kind == self._READY:
+            self._unplug()
         if kind == self._FAILS and value & 1:
             raise LeftOut("QEMU's network does not fail")
         if kind == self._LINK:
@@ -241,11 +249,34 @@ class Net(Device):
         """At what QEMU has sent for the driver, and not for itself when it is told to announce where its devices are."""
         try:
             while True:
-                frame = self._end.recv(1 << 17)
+                frame = self._end.recv(_LONGEST, socket.MSG_PEEK if self._plugs else 0)
+                self._seen += 1
                 if frame[_ETHERNET_TYPE] != _REVERSE_ARP:
                     self._frames[1].append(frame)
         except BlockingIOError:
             pass  # that was all
+
+    def _plug(self, room: int) -> None:
+        """From now on QEMU can send so many frames, none or one, and then no more."""
+        self._unplug()
+        try:
+            while True:
+                self._theirs.send(b"?", socket.MSG_DONTWAIT)
+                self._plugs += 1
+        except BlockingIOError:
+            pass  # it is full
+        for _ in range(room):
+            self._end.recv(1)
+            self._plugs -= 1
+        self._end.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, self._plugs)
+
+    def _unplug(self) -> None:
+        """QEMU sends what has waited."""
+        self._look()
+        if self._plugs:
+            for _ in range(self._plugs + self._seen):
+                self._end.recv(_LONGEST)
+        self._plugs = self._seen = 0
 
     def _under_way(self) -> int:
         """How much QEMU has not taken yet of what arrives there."""
