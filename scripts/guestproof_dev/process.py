@@ -15,10 +15,11 @@ def run(command, **options) -> int:
 @contextmanager
 def start(command, **options):
     """The child, for as long as the block lasts; when that is left by an exception (we were interrupted, say), the child
-    is ended, and waited for, before the exception goes on."""
+    and its own children are ended, and the child waited for, before the exception goes on. They are a session of their
+    own: CMake, for one, ends only when what it runs has ended."""
     interruptions = _Postponed()
     try:
-        child = subprocess.Popen([str(word) for word in command], **options)
+        child = subprocess.Popen([str(word) for word in command], start_new_session=True, **options)
     except BaseException:
         interruptions.let_through()
         raise
@@ -27,9 +28,16 @@ def start(command, **options):
             interruptions.let_through()
             yield child
         except BaseException:
-            child.terminate()
+            _end_group(child)
             child.wait()
             raise
+
+
+def _end_group(child: subprocess.Popen) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
 
 
 class _Postponed:

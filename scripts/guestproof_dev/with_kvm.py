@@ -137,7 +137,7 @@ def _built_for(program: Path) -> Architecture | None:
 
 def _on_host(job: Job) -> int:
     with process.start(["setpriv", "--pdeathsig", "KILL", "--", *job.command], env=job.environment, cwd=job.folder,
-                       stdin=subprocess.DEVNULL, start_new_session=True) as child:
+                       stdin=subprocess.DEVNULL) as child:
         try:
             code = child.wait(job.limit)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """Children end when we do, whenever we are interrupted."""
 
 import os
+import select
 import signal
 import subprocess
 
@@ -42,6 +43,17 @@ def test_an_interruption_of_the_block(children):
     with pytest.raises(KeyboardInterrupt), process.start(SLEEP):
         interrupt()
     assert [child.returncode for child in children.started] == [-signal.SIGTERM]
+
+
+def test_children_of_the_child_end_too():
+    reader, writer = os.pipe()
+    with pytest.raises(KeyboardInterrupt), \
+            process.start(["sh", "-c", f"(echo >/dev/fd/{writer}; exec sleep 1000) & wait"], pass_fds=[writer]):
+        os.close(writer)
+        assert os.read(reader, 1) == b"\n"
+        interrupt()
+    assert select.select([reader], [], [], 10)[0]
+    os.close(reader)
 
 
 def test_the_child_itself_can_be_interrupted():

@@ -89,7 +89,7 @@ def _emulator(architecture: Architecture, kernel: Path, image: Path, console: Pa
 
 def _watch(command: list, share: Path) -> str:
     """Passes on what the command says until the machine ends; returns how it ended."""
-    with process.start(command, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True) as child:
+    with process.start(command, stdin=subprocess.DEVNULL, stdout=2) as child:
         return _pass_on(child, share)
 
 
