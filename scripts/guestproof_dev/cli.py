@@ -41,7 +41,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str]) -> int:
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, say
+            signal.signal(number, _terminated)
     try:
         code = _dispatch(argv)
     except SystemExit as end:
@@ -113,5 +115,5 @@ def _summary(name: str) -> str:
     return doc.partition("\n")[0]
 
 
-def _terminated(_signal, _frame):
-    raise SystemExit(128 + signal.SIGTERM)
+def _terminated(number, _frame):
+    raise SystemExit(128 + number)

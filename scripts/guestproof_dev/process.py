@@ -3,7 +3,10 @@
 import os
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+# What ends a command. A terminal that closes reaches us alone: the children have sessions of their own.
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(command, **options) -> int:
@@ -28,16 +31,15 @@ def start(command, **options):
             interruptions.let_through()
             yield child
         except BaseException:
-            _end_group(child)
+            signal_group(child, signal.SIGTERM)
             child.wait()
             raise
 
 
-def _end_group(child: subprocess.Popen) -> None:
-    try:
-        os.killpg(child.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass
+def signal_group(child: subprocess.Popen, number: signal.Signals) -> None:
+    """To the child and what is left of its own children. It was started in a session of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
 class _Postponed:
@@ -47,7 +49,7 @@ class _Postponed:
     def __init__(self):
         self._noted = []
         self._handlers = {number: signal.signal(number, lambda got, _frame: self._noted.append(got))
-                          for number in (signal.SIGINT, signal.SIGTERM)}
+                          for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN}
 
     def let_through(self) -> None:
         for number, handler in self._handlers.items():

@@ -143,12 +143,5 @@ def _on_host(job: Job) -> int:
         except subprocess.TimeoutExpired:
             raise Late from None
         finally:
-            _end_group(child)
+            process.signal_group(child, signal.SIGKILL)
     return 128 - code if code < 0 else code
-
-
-def _end_group(child: subprocess.Popen) -> None:
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

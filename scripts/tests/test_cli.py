@@ -87,7 +87,7 @@ def test_streams_that_are_closed_or_full(copy, redirection, code):
         assert done.stderr == ("dev: No space left on device.\n" if code else "")
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interruption_ends_the_children(copy, tmp_path, number, code):
     copy.write("CMakePresets.json", '{"configurePresets": [{"name": "dev"}]}')
     pipe = tmp_path / "pipe"
