@@ -15,7 +15,7 @@
 
 namespace guestproof::testing {
 
-enum class BlockModelEnd : std::uint8_t { kQueueReset, kReset, kSave };
+enum class BlockModelEnd : std::uint8_t { kQueueReset, kReset, kSave, kMemoryAccess };
 
 /// What the model of the device asks of who runs it.
 class BlockModelHost {

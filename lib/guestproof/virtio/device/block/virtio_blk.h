@@ -8,9 +8,9 @@
 //   VIRTIO_BLK_F_CONFIG_WCE: 0 or 1 with VIRTIO_BLK_F_FLUSH, and without that, since nothing could
 //   make a write stable then, 0. It reads as what it is, and as 0 when it was not negotiated.
 // - A queue whose requests find no room in the engine is gone on with when others are answered.
-// - Reset, queue reset and save wait until nothing is in flight: as long as the storage takes.
-//   Requests in flight are answered, of all queues; a queue that is reset is not notified of it.
-//   Other queues that waited for room are gone on with then.
+// - Reset, queue reset, save and the loss of guest memory wait until nothing is in flight: as long
+//   as the storage takes. Requests in flight are answered, of all queues; a queue that is reset is
+//   not notified of it. Other queues that waited for room are gone on with then.
 //
 // Thread-safety: none, see VirtioDevice.
 // Specification: virtio 1.3 §5.2.
@@ -57,6 +57,7 @@ class VirtioBlk final : public VirtioDevice<M> {
   void start() override;
   [[nodiscard]] Result<bool> serve(std::uint16_t queue) override;
   void stop_queue(std::uint16_t queue) override;
+  void settle() override;
   void reset() override;
   [[nodiscard]] int host_fd() const override { return backend_.completion_fd(); }
   [[nodiscard]] Result<bool> host_ready() override;
@@ -83,9 +84,11 @@ class VirtioBlk final : public VirtioDevice<M> {
     wants_write_back_ = on;
     if (engine_) engine_->set_write_back(on);
   }
-  /// Everything in flight is answered.
-  void drain() {
-    if (engine_) engine_->drain(observer());
+  /// Everything in flight is answered; true when something was.
+  bool drain() {
+    if (!engine_ || engine_->in_flight() == 0) return false;
+    engine_->drain(observer());
+    return true;
   }
   /// Tells the VMM what failed.
   [[nodiscard]] auto observer() {
@@ -168,9 +171,14 @@ Result<bool> VirtioBlk<M>::host_ready() {
 
 template <GuestMemory M>
 void VirtioBlk<M>::stop_queue(std::uint16_t queue) {
-  drain();
+  if (drain()) notify(queue);
   waiting_[queue] = false;
-  notify(queue);
+  serve_waiting();
+}
+
+template <GuestMemory M>
+void VirtioBlk<M>::settle() {
+  if (drain()) notify();
   serve_waiting();
 }
 
@@ -184,9 +192,6 @@ void VirtioBlk<M>::reset() {
 
 template <GuestMemory M>
 Result<void> VirtioBlk<M>::save(std::vector<std::byte>& out) {
-  drain();
-  notify();
-  serve_waiting();
   const auto space = config();
   out.insert(out.end(), space.begin(), space.end());
   return {};
