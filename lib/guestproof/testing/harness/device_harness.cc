@@ -173,9 +173,12 @@ void DeviceHarness::work() {
   const bool something =
       life.host_waits || std::ranges::any_of(life.queues, &LifecycleModel::Queue::kicked);
   const bool waiting = life.serving() && something;
-  if (life.running() && something && !waiting) depth_.count(kept_away_);
   if (life.running() && woken_ != waiting)
     violated(kLiveness, woken_ ? "the device is woken for nothing" : "the device is not woken");
+  if (life.running() && something && !waiting) {
+    depth_.count(kept_away_);
+    woken_ = true;  // its thread may be about to look: there is nothing for it then
+  }
   while (std::exchange(woken_, false)) {
     auto done = Result<bool>();
     Turn model;
