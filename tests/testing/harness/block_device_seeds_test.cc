@@ -373,6 +373,20 @@ constexpr Seed kSeeds[] = {
         backend kind=5 value=200
         request value=1 length=1024 flags=kick
         save)"},
+    {"saved_with_a_notification_of_a_broken_queue", "device:needs_reset", R"(
+        request queue=1
+        entry queue=1 index=1 next=99
+        avail queue=1 next=1
+        kick queue=1
+        save)"},
+    {"kept_from_memory_with_a_notification_of_a_broken_queue", "device:needs_reset", R"(
+        activate flags=pci
+        request queue=1
+        entry queue=1 index=1 next=99
+        avail queue=1 next=1
+        kick queue=1
+        access next=4 index=4 length=2 value=2
+        access kind=1 next=5 index=0x30 length=8)"},
     {"kept_from_memory_in_flight", "ended_by:memory_access", R"(
         activate flags=pci
         backend kind=8 value=1

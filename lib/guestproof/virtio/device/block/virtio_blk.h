@@ -74,6 +74,7 @@ class VirtioBlk final : public VirtioDevice<M> {
         space_(offer.space()),
         sizes_(offer.queues, offer.queue_size),
         waiting_(offer.queues, false),
+        answered_(offer.queues, false),
         wants_write_back_(offer.write_back) {}
 
   [[nodiscard]] bool write_back() const {
@@ -84,22 +85,25 @@ class VirtioBlk final : public VirtioDevice<M> {
     wants_write_back_ = on;
     if (engine_) engine_->set_write_back(on);
   }
-  /// Everything in flight is answered; true when something was.
-  bool drain() {
-    if (!engine_ || engine_->in_flight() == 0) return false;
-    engine_->drain(observer());
-    return true;
+  /// Everything in flight is answered.
+  void drain() {
+    if (engine_) engine_->drain(observer());
   }
-  /// Tells the VMM what failed.
+  /// Notes what was answered, and tells the VMM what failed.
   [[nodiscard]] auto observer() {
     return [this](const Outcome& outcome) {
+      answered_[outcome.queue] = true;
       if (outcome.error) driver_->refused(outcome.queue, *outcome.error);
     };
   }
-  /// Of what was answered between turns; a queue that is about to be reset is left out.
+  /// Of what was answered between turns, or before a queue broke; a queue that is about to be reset
+  /// is left out. Where nothing was answered guest memory is not asked.
   void notify(std::optional<std::uint16_t> but = std::nullopt) {
-    for (std::uint16_t i = 0; i < sizes_.size(); ++i)
-      if (i != but && driver_->queue(i).needs_notification()) driver_->notify_used(i);
+    for (std::uint16_t i = 0; i < sizes_.size(); ++i) {
+      const bool asks = answered_[i] && i != but;
+      answered_[i] = false;
+      if (asks && driver_->queue(i).needs_notification()) driver_->notify_used(i);
+    }
   }
 
   /// After drain(): nothing else tells of the room that there is now.
@@ -113,7 +117,8 @@ class VirtioBlk final : public VirtioDevice<M> {
   AsyncBackend& backend_;
   mutable VirtioBlkConfig space_;  // writeback is what it is at the time of asking
   std::vector<std::uint16_t> sizes_;
-  std::vector<bool> waiting_;  // by queue: there was no room for its next request
+  std::vector<bool> waiting_;   // by queue: there was no room for its next request
+  std::vector<bool> answered_;  // by queue: since it was last asked whether to notify
   bool wants_write_back_;
   Driver<M>* driver_ = nullptr;
   std::optional<Engine<VirtQueue<M>>> engine_;  // while started
@@ -171,14 +176,16 @@ Result<bool> VirtioBlk<M>::host_ready() {
 
 template <GuestMemory M>
 void VirtioBlk<M>::stop_queue(std::uint16_t queue) {
-  if (drain()) notify(queue);
+  drain();
   waiting_[queue] = false;
+  notify(queue);
   serve_waiting();
 }
 
 template <GuestMemory M>
 void VirtioBlk<M>::settle() {
-  if (drain()) notify();
+  drain();
+  notify();
   serve_waiting();
 }
 
@@ -187,6 +194,7 @@ void VirtioBlk<M>::reset() {
   drain();
   engine_.reset();
   waiting_.assign(waiting_.size(), false);
+  answered_.assign(answered_.size(), false);
   wants_write_back_ = offer_.write_back;
 }
 
