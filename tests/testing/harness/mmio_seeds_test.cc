@@ -224,6 +224,8 @@ constexpr Seed kMmioSeeds[] = {
      "save\npatch index=38 width=1 value=1\nrestore"},
     {"state_queue_flags", "error:device_state.queue_flags",
      "save\npatch index=64 width=1 value=2\nrestore"},
+    {"state_queue_broken", "error:device_state.queue_broken",
+     "entry next=99\navail next=1\nkick\nsave\npatch index=60 width=1 value=15\nrestore"},
     {"state_queue_features", "error:device_state.queue",
      "save\npatch index=84 width=1 value=19\nrestore"},
     {"state_queue_outside_memory", "guest:restore_refused",

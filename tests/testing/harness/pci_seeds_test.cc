@@ -431,6 +431,8 @@ constexpr Seed kPciSeeds[] = {
      "save\npatch index=6 width=1 value=1\nrestore"},
     {"state_queue_flags", "error:device_state.queue_flags",
      "save\npatch index=708 width=1 value=2\nrestore"},
+    {"state_queue_broken", "error:device_state.queue_broken",
+     "entry next=99\navail next=1\nkick\nsave\npatch index=704 width=1 value=15\nrestore"},
     {"state_of_a_stopped_queue", "error:device.queue_stopped",
      "access next=1 index=8\naccess next=1 index=17 value=1\nsave\n"
      "patch index=708 width=1 value=2\nrestore\naccess next=1 index=8\naccess next=1 index=9 "

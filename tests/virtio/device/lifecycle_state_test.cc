@@ -126,6 +126,23 @@ TEST_F(LifecycleStateTest, ADeviceThatNeedsAResetStillDoes) {
   EXPECT_FALSE(lifecycle.running());
 }
 
+// A device whose queue has broken needs a reset: one that is said to run would wait for what its
+// back end brings, and for nothing else.
+TEST_F(LifecycleStateTest, ABrokenQueueOfADeviceThatNeedsNoResetIsRefused) {
+  run();
+  const auto works = saved();
+  const auto ring_flags = std::to_integer<std::uint8_t>(works[kFirstQueue + 8 + 12]);
+  EXPECT_EQ(refusal(works, kFirstQueue + 8 + 12, ring_flags | 8),
+            Error(DeviceStateError::kQueueBroken, 0, kRunning));
+  run();
+  testing::Driver driver(guest, layouts[0]);
+  driver.set_available_index(9);
+  ASSERT_TRUE(lifecycle.kick(0));
+  ASSERT_FALSE(lifecycle.work());
+  EXPECT_EQ(refusal(saved(), kStatus, kRunning),
+            Error(DeviceStateError::kQueueBroken, 0, kRunning));
+}
+
 TEST_F(LifecycleStateTest, BytesThatAreNoStateAreRefusedByTheirField) {
   run();
   const auto bytes = saved();

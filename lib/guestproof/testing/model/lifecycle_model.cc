@@ -414,6 +414,9 @@ ModelError LifecycleModel::resume_queue(std::size_t index, std::span<const std::
   right &= !was_stopped || (started && !is_ready);
   right &= !was_renewed || (started && has(40));
   if (!right) return {"device_state.queue_flags", flags, index};
+  const bool is_broken = (number_in(state, 12, 2) & 8) != 0;
+  if (is_broken && (!started || (status & kNeedsReset) == 0))
+    return {"device_state.queue_broken", index, status};
 
   queue.stopped = was_stopped;
   queue.renewed = was_renewed;

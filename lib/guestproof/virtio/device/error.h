@@ -48,6 +48,7 @@ enum class DeviceStateError : std::uint16_t {
   kQueueCount,
   kQueueFlags,
   kQueue,
+  kQueueBroken,
   kInterruptStatus,
   kVector,
   kDevice,

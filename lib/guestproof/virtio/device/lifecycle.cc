@@ -467,6 +467,9 @@ Result<void> Lifecycle::resume_queue(std::uint16_t index, std::span<const std::b
       (queue.renewed && (!ring_reset || !started_)) ||
       (state->ready && (status_ & VIRTIO_STATUS_FEATURES_OK) == 0))
     return fail(DeviceStateError::kQueueFlags, flags, index);
+  // A started device whose queue has broken needs a reset from that moment on.
+  if (state->broken && !(active && (status_ & VIRTIO_STATUS_DEVICE_NEEDS_RESET) != 0))
+    return fail(DeviceStateError::kQueueBroken, index, status_);
   const auto config = state->config();
   if (!config) return std::unexpected(config.error());
   queue.config = *config;
