@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/invariant.h"
-#include "guestproof/pci/bytes.h"
 
 namespace guestproof::pci {
 namespace {
