@@ -228,6 +228,8 @@ constexpr Seed kPlatformSeeds[] = {
         backend kind=1 value=1)"},
     {"an_alarm_over_the_wrap", "platform:alarm",
      "queue index=1\nrequest kind=8 value=32\nbackend kind=1 value=31\nbackend kind=1 value=5"},
+    {"an_alarm_and_the_wrap_in_one_step", "platform:alarm",
+     "queue index=1\nrequest kind=8 value=32\nbackend kind=1 value=40"},
     {"an_alarm_at_once", "platform:alarm",
      "request kind=8\naccess kind=7 index=0x1c length=4 value=1"},
     {"an_alarm_that_is_masked", "platform:alarm", R"(

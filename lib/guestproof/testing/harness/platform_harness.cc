@@ -1,9 +1,8 @@
 #include "guestproof/testing/harness/platform_harness.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
-
-#include "guestproof/base/bytes.h"
+#include <utility>
 
 namespace guestproof::testing {
 namespace {
@@ -147,14 +146,15 @@ void PlatformHarness::agree(std::string_view what, const Result<void>& done,
 }
 
 std::uint64_t PlatformHarness::read(bool ports, std::uint64_t address, std::size_t width) {
-  std::vector<std::byte> data(width, std::byte{0x5a});
-  const auto done = (ports ? board_->ports : board_->memory).read(address, data);
+  Bytes data(width, 0x5a);
+  const auto done = (ports ? board_->ports : board_->memory)
+                        .read(address, std::as_writable_bytes(std::span(data)));
   Bytes expected(width);
   const auto error = model_->read(ports, address, expected);
   agree("a read", done, error);
-  if (std::memcmp(data.data(), expected.data(), width) != 0)
+  if (data != expected)
     violated(kModelAgreement, "at " + hex(address) + " something else is read than the model's");
-  return load(std::span(data).first(std::min<std::size_t>(width, 8)));
+  return number_in(std::span(data).first(std::min<std::size_t>(width, 8)));
 }
 
 void PlatformHarness::write(bool ports, std::uint64_t address, const Bytes& data) {
