@@ -3,8 +3,9 @@
 //
 // What a stock Linux needs in order to find its processors, interrupt controllers, serial ports,
 // virtio-mmio devices and a PCI root, to power off, to reset, and to hear of a power button. The
-// model has no PIC, no PIT, no fixed hardware (§4.1); the FADT says that there is no keyboard
-// controller to probe for, no VGA and no CMOS clock.
+// model has no PIC, no PIT, no fixed hardware (§4.1). The FADT says that there is no VGA, no
+// keyboard controller to probe for (one may be there to reset the machine) and no CMOS clock: Linux
+// takes the time from kvmclock, and without that it gives the clock up after a second.
 //
 // Not here: tables of other architectures, hot plug, NUMA, power states but S5; and whether the
 // addresses are free, which the VMM knows.
