@@ -63,6 +63,7 @@ TEST_F(Pl031Test, AnAlarmInterruptsWhenItsTimeComes) {
   set(kMr, 0x6000'000a);
   set(kImsc, 1);
   EXPECT_EQ(rtc.until_alarm(), 10u);
+  EXPECT_EQ(registers[kMis], 0u);
   clock.now += 9;
   rtc.tick();
   EXPECT_EQ(line.take(), "");

@@ -26,7 +26,6 @@ constexpr std::uint8_t kDualNamePrefix = 0x2e;
 constexpr std::uint8_t kMultiNamePrefix = 0x2f;
 constexpr std::uint8_t kExtOpPrefix = 0x5b;
 constexpr std::uint8_t kDeviceOp = 0x82;  // behind kExtOpPrefix
-constexpr std::uint8_t kArg0Op = 0x68;
 constexpr std::uint8_t kNotifyOp = 0x86;
 constexpr std::uint8_t kMethodSerialized = 0x08;
 
@@ -191,13 +190,6 @@ Code package(const Terms& elements) {
   put(body, elements.size(), 1);
   put(body, joined(elements));
   return packaged({kPackageOp}, body);
-}
-
-Code argument(unsigned index) {
-  GUESTPROOF_INVARIANT(index < 7);
-  Code code;
-  put(code, kArg0Op + index, 1);
-  return code;
 }
 
 Code name(std::string_view path_of, const Code& value) {

@@ -40,8 +40,6 @@ inline constexpr std::size_t kMaxPackageBytes = (std::size_t{1} << 28) - 1 - 4;
 [[nodiscard]] Code buffer(std::span<const std::byte> bytes);
 /// REQUIRES: at most 255 elements.
 [[nodiscard]] Code package(const Terms& elements);
-/// REQUIRES: below 7.
-[[nodiscard]] Code argument(unsigned index);
 
 [[nodiscard]] Code name(std::string_view path, const Code& value);
 [[nodiscard]] Code scope(std::string_view path, const Terms& terms);

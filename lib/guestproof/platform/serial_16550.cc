@@ -108,24 +108,26 @@ std::uint8_t Serial16550::read_register(std::uint64_t offset) {
       return divisor ? static_cast<std::uint8_t>(state_.divisor & 0xff) : receive();
     case kIer:
       return divisor ? static_cast<std::uint8_t>(state_.divisor >> 8) : state_.ier;
-    case kIirFcr: {
-      const auto pending = identify();
-      if (pending == kIirTransmitterEmpty) state_.thr_empty = false;
-      return (state_.fcr & kFcrEnable) != 0 ? pending | kIirFifos : pending;
-    }
+    case kIirFcr:
+      return read_identification();
     case kLcr:
       return state_.lcr;
     case kMcr:
       return state_.mcr;
-    case kLsr: {
-      const std::uint8_t ready = state_.received != 0 ? kLsrDataReady : 0;
-      return ready | kLsrTransmitterEmpty | std::exchange(state_.lsr_errors, 0);
-    }
+    case kLsr:
+      return (state_.received != 0 ? kLsrDataReady : 0) | kLsrTransmitterEmpty |
+             std::exchange(state_.lsr_errors, 0);
     case kMsr:
       return modem_inputs() | std::exchange(state_.msr_changes, 0);
     default:
       return state_.scr;
   }
+}
+
+std::uint8_t Serial16550::read_identification() {
+  const auto pending = identify();
+  if (pending == kIirTransmitterEmpty) state_.thr_empty = false;
+  return (state_.fcr & kFcrEnable) != 0 ? pending | kIirFifos : pending;
 }
 
 void Serial16550::write_register(std::uint64_t offset, std::uint8_t value) {

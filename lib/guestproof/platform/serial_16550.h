@@ -99,6 +99,7 @@ class Serial16550 final : public BusDevice {
  private:
   [[nodiscard]] std::uint8_t read_register(std::uint64_t offset);
   void write_register(std::uint64_t offset, std::uint8_t value);
+  [[nodiscard]] std::uint8_t read_identification();
   [[nodiscard]] std::uint8_t receive();
   void transmit(std::uint8_t value);
   void set_interrupt_enable(std::uint8_t value);

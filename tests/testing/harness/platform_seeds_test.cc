@@ -118,6 +118,26 @@ constexpr Seed kPlatformSeeds[] = {
         access kind=1 index=4 length=1 value=0xff
         request kind=2
         access kind=1 index=4 length=1 value=0)"},
+    {"each_modem_line_alone", "platform:interrupt_modem", R"(
+        request next=8
+        request kind=3 value=0x10
+        access index=6 length=1
+        access kind=1 index=4 length=1 value=0x18
+        request kind=2
+        access kind=1 index=4 length=1 value=0x1a
+        request kind=2
+        access kind=1 index=4 length=1 value=0x1b
+        request kind=2
+        access kind=1 index=4 length=1 value=0x1f
+        access kind=1 index=4 length=1 value=0x1e
+        request kind=2
+        access kind=1 index=4 length=1 value=0x1a
+        request kind=2)"},
+    {"an_interrupt_that_is_not_handled", "platform:interrupt_timeout", R"(
+        request index=0xc1 next=1
+        access kind=1 index=3 length=1 value=0x80
+        backend value=5
+        request kind=2)"},
     {"all_interrupts_at_once", "platform:interrupt_empty", R"(
         request index=0x81 next=0
         request kind=3 value=0x1f length=17
@@ -309,6 +329,7 @@ constexpr Seed kPlatformSeeds[] = {
         request kind=8
         backend kind=3
         access index=2 length=1
+        kick
         reset
         save)"},
     {"bytes_missing", "error:platform_state.bytes",
@@ -351,9 +372,19 @@ constexpr Seed kPlatformSeeds[] = {
         request kind=1)"},
     {"command_byte_of_8_bits", "error:platform_state.command_byte",
      "save\npatch index=44 width=1 value=0x80\nrestore"},
-    {"a_time_out_without_a_byte", "error:platform_state.status",
-     "save\npatch index=46 width=1 value=0x40\nrestore\npatch index=46 width=1 value=2\nrestore\n"
-     "patch index=46 width=1 value=0x49\nrestore\naccess kind=2 index=6 length=1"},
+    {"a_time_out_without_a_byte", "error:platform_state.status", R"(
+        save
+        patch index=46 width=1 value=0x40
+        restore
+        patch index=46 width=1 value=2
+        restore
+        patch index=46 width=1 value=0x49
+        restore
+        patch index=46 width=1 value=0x41
+        restore
+        patch index=46 width=1 value=8
+        restore
+        access kind=2 index=6 length=1)"},
     {"waits_for_the_byte_of_no_command", "error:platform_state.expected",
      "save\npatch index=47 width=1 value=0xaa\nrestore\npatch index=47 width=1 "
      "value=0xd5\nrestore"},

@@ -9,17 +9,17 @@ namespace {
 constexpr std::uint64_t k32 = 0xffff'ffff;
 
 struct Range {
-  bool ports;
   std::uint64_t first, last;
+  bool ports;
   int who;  // of Who
 };
 // The memory of the serial port ends where the clock's begins.
 constexpr Range kRanges[] = {
-    {true, 0x60, 0x64, 2},
-    {true, 0x3f8, 0x3ff, 1},
-    {true, 0x600, 0x602, 3},
-    {false, 0x8fff'fff8, 0x8fff'ffff, 1},
-    {false, 0x9000'0000, 0x9000'0fff, 4},
+    {0x60, 0x64, true, 2},
+    {0x3f8, 0x3ff, true, 1},
+    {0x600, 0x602, true, 3},
+    {0x8fff'fff8, 0x8fff'ffff, false, 1},
+    {0x9000'0000, 0x9000'0fff, false, 4},
 };
 
 ModelError check_header(std::span<const std::uint8_t> bytes, std::uint64_t magic,
