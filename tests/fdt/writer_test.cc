@@ -100,7 +100,8 @@ TEST(FdtWriterTest, NamesOfNodesAreChecked) {
   for (const std::string_view name : {"a", "A9,._+-", "pcie@50000000", "x@a,b"})
     EXPECT_TRUE(with(name)) << name;
   EXPECT_TRUE(with(longest + "@12345678"));
-  for (const std::string_view name : {"", "1", "@1", "a@", "a@1@2", "a b", "a@?", "-a", "a/b", "a~"})
+  for (const std::string_view name :
+       {"", "1", "@1", "a@", "a@1@2", "a b", "a@?", "-a", "a/b", "a~"})
     EXPECT_EQ(with(name).error(), Error(FdtError::kNodeName, 2, 31)) << name;
   EXPECT_EQ(with(longer).error(), Error(FdtError::kNodeName, 2, 31));
   EXPECT_EQ(refusal(Writer().begin("").begin("a").end().begin("a").end().end()),
