@@ -153,7 +153,8 @@ Code integer(std::uint64_t value) {
 }
 
 Code string(std::string_view text) {
-  GUESTPROOF_INVARIANT(std::ranges::all_of(text, [](char c) { return c > 0; }));
+  GUESTPROOF_INVARIANT(
+      std::ranges::all_of(text, [](unsigned char c) { return c > 0 && c < 0x80; }));
   Code code;
   put(code, kStringPrefix, 1);
   put(code, std::as_bytes(std::span(text)));
