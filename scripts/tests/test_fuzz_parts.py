@@ -2,14 +2,15 @@
 
 import itertools
 import struct
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from guestproof_dev import crash
+from guestproof_dev import crash, setup
 from guestproof_dev.errors import Fail
 from guestproof_dev import duration
-from guestproof_dev.fuzz import afl, atomic, depth, finding, run, schedule
+from guestproof_dev.fuzz import afl, atomic, depth, finding, report, run, schedule
 from guestproof_dev.fuzz.combination import Combination, combine, judges
 from guestproof_dev.fuzz.execute import Outcome
 from guestproof_dev.fuzz.minimise import without_records
@@ -314,3 +315,18 @@ def test_two_jobs_cannot_share_a_run(tmp_path):
     made = run.create(tmp_path, {})
     with made.lock(), pytest.raises(Fail, match="another job is at work there"):
         made.lock()
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_the_charts_have_room_for_any_number_of_targets(number):
+    setup.ensure({"report"})
+    targets = [f"target_{index}" for index in range(number)]
+    names = [each.name for each in combine(targets, "both", "both")]
+    points = [{"t": 60 * t, "edges": dict.fromkeys(names, t), "executions": dict.fromkeys(names, 9 * t),
+               "corpus": dict.fromkeys(targets, t)} for t in range(3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what does not fit is warned of
+        charts = report.charts(points)
+    for _, chart in charts:
+        assert chart.count('<g id="line2d_') >= number
+    assert [chart.count('<g id="legend_') for _, chart in charts] == [1, 1, 0]

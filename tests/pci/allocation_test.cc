@@ -30,6 +30,7 @@ class Nobody : public FunctionOwner, public MsiSink, public BarObserver, public 
   }
   Result<void> read_window(unsigned, std::span<std::byte>) override { return {}; }
   Result<void> write_window(unsigned, std::span<const std::byte>) override { return {}; }
+  void bus_master_changed(bool) override {}
   void deliver(const MsiMessage&) override {}
   void unmapped(Slot, unsigned, const BarRange&) override {}
   void mapped(Slot, unsigned, const BarRange&) override { ++mappings; }

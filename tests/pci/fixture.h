@@ -44,10 +44,16 @@ class NotingOwner : public FunctionOwner {
     asked.push_back({'W', 0, at, data.size(), load(data)});
     return {};
   }
+  void bus_master_changed(bool on) override {
+    masters.push_back(on);
+    if (raises != nullptr) static_cast<void>(raises->raise(1));
+  }
 
   std::uint64_t value = 0x8877'6655'4433'2211;
   Function* clears = nullptr;  // whose interrupt a read of a BAR takes back
+  Function* raises = nullptr;  // its vector 1, when Bus Master changes
   std::vector<Asked> asked;
+  std::vector<bool> masters;  // what it heard of Bus Master
 };
 
 class NotingSink : public MsiSink {

@@ -109,6 +109,54 @@ TEST_F(FunctionTest, TheControlWordAndTheCommandRegisterRuleMsix) {
   EXPECT_EQ(function.raise(3).error(), Error(MsixError::kVector, 3, 3));
 }
 
+TEST_F(FunctionTest, TheOwnerHearsThatBusMasterHasChanged) {
+  write_config(0x04, 2, kCommandMemory);
+  EXPECT_THAT(owner.masters, IsEmpty());
+  write_config(0x04, 1, kCommandMaster);
+  write_config(0x04, 2, kCommandMaster | kCommandMemory);
+  EXPECT_THAT(owner.masters, ElementsAre(true));
+  EXPECT_FALSE(function.write_config(0x04, bytes_of(0, 8)));
+  EXPECT_THAT(owner.masters, ElementsAre(true));
+  write_config(0x04, 4, 0);
+  EXPECT_THAT(owner.masters, ElementsAre(true, false));
+}
+
+TEST_F(FunctionTest, MessagesGoOutUntilTheOwnerHasHeardThatBusMasterIsCleared) {
+  enable_msix();
+  owner.raises = &function;
+  write_config(0x04, 2, 0);
+  EXPECT_EQ(sink.all.size(), 1u);
+  EXPECT_EQ(function.raise(1), MsixOutcome::kPending);
+  write_config(0x04, 2, kCommandMaster);
+  EXPECT_EQ(sink.all.size(), 3u);  // the pending one, and the owner's
+}
+
+TEST_F(FunctionTest, AResetAndARestoredStateChangeBusMasterToo) {
+  enable_msix();
+  owner.raises = &function;
+  const auto set = function.encode();
+  owner.masters.clear();
+  function.reset();
+  EXPECT_THAT(owner.masters, ElementsAre(false));
+  EXPECT_EQ(sink.all.size(), 1u);
+  function.reset();
+  const auto clear = function.encode();
+  function.restore(function.decode(set).value());
+  function.restore(function.decode(set).value());
+  EXPECT_THAT(owner.masters, ElementsAre(false, true));
+  EXPECT_EQ(sink.all.size(), 2u);
+  function.restore(function.decode(clear).value());
+  EXPECT_THAT(owner.masters, ElementsAre(false, true, false));
+  EXPECT_EQ(sink.all.size(), 3u);
+}
+
+TEST_F(FunctionTest, WithoutAnOwnerBusMasterIsABit) {
+  Function alone(ConfigSpace::Builder({}).build());
+  EXPECT_TRUE(alone.write_config(0x04, bytes_of(kCommandMaster, 2)));
+  EXPECT_TRUE(alone.write_config(0x04, bytes_of(0, 2)));
+  EXPECT_EQ(load(alone.config().bytes().subspan(4, 2)), 0u);
+}
+
 TEST_F(FunctionTest, WithoutMsixThereAreNoVectors) {
   ConfigSpace::Builder builder({});
   ASSERT_TRUE(builder.add_bar(0, {BarKind::kMemory32, 0x1000}));

@@ -1,6 +1,7 @@
 #include "guestproof/pci/function.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guestproof/base/bytes.h"
 #include "guestproof/base/invariant.h"
@@ -18,6 +19,8 @@ bool has_bars(const ConfigSpace& config) {
     if (config.bar(bar).kind != BarKind::kNone) return true;
   return false;
 }
+
+bool is_bus_master(const ConfigSpace& config) { return (config.command() & kCommandMaster) != 0; }
 
 }  // namespace
 
@@ -40,7 +43,15 @@ MsixControl Function::msix_control(const ConfigSpace& config) {
   const auto word = config.msix_control();
   return {.enabled = (word & kMsixEnable) != 0,
           .masked = (word & kMsixFunctionMask) != 0,
-          .bus_master = (config.command() & kCommandMaster) != 0};
+          .bus_master = is_bus_master(config)};
+}
+
+template <class Change>
+void Function::change(bool bus_master, Change&& change) {
+  const bool was = std::exchange(bus_master_, bus_master);
+  if (owner_ != nullptr && was && !bus_master) owner_->bus_master_changed(false);
+  change();
+  if (owner_ != nullptr && !was && bus_master) owner_->bus_master_changed(true);
 }
 
 Result<void> Function::read_config(std::uint64_t offset, std::span<std::byte> data) {
@@ -53,7 +64,9 @@ Result<void> Function::write_config(std::uint64_t offset, std::span<const std::b
   if (in_window(offset, data.size()))
     return owner_->write_window(static_cast<unsigned>(offset - *config_.window()), data);
   if (const auto ok = config_.write(offset, data); !ok) return ok;
-  if (msix_) msix_->set_control(msix_control(config_), *sink_);
+  change(is_bus_master(config_), [&] {
+    if (msix_) msix_->set_control(msix_control(config_), *sink_);
+  });
   return {};
 }
 
@@ -130,8 +143,10 @@ bool Function::asserted() const {
 }
 
 void Function::reset() {
-  config_.reset();
-  if (msix_) msix_->reset();
+  change(false, [&] {
+    config_.reset();
+    if (msix_) msix_->reset();
+  });
 }
 
 std::size_t Function::state_bytes() const { return kMsixAt + (msix_ ? msix_->state_bytes() : 0); }
@@ -172,8 +187,10 @@ Result<Function::State> Function::decode(std::span<const std::byte> bytes) const
 }
 
 void Function::restore(State&& state) {
-  config_ = state.config;
-  msix_ = std::move(state.msix);
+  change(is_bus_master(state.config), [&] {
+    config_ = state.config;
+    msix_ = std::move(state.msix);
+  });
 }
 
 }  // namespace guestproof::pci

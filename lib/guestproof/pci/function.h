@@ -22,7 +22,8 @@ namespace guestproof::pci {
 inline constexpr std::size_t kMaxBarAccess = 8;
 
 /// What is behind a function's BARs and its register window. A read fills `data`, also when it
-/// refuses. In these calls an owner may use its function's side, but not the bus.
+/// refuses. In these calls an owner may use its function's side, but not the bus, which looks at
+/// the interrupt pin when they have ended.
 class FunctionOwner {
  public:
   /// The bytes are inside the BAR and none of them belongs to MSI-X.
@@ -34,6 +35,11 @@ class FunctionOwner {
   /// which of its bytes on.
   [[nodiscard]] virtual Result<void> read_window(unsigned at, std::span<std::byte> data) = 0;
   [[nodiscard]] virtual Result<void> write_window(unsigned at, std::span<const std::byte> data) = 0;
+  /// The driver, a reset or a restored state has changed the Bus Master bit of the command register
+  /// (§6.2.2); at first it is clear. `on`: the function may access memory from now on. Otherwise
+  /// this is the last moment for what it has to end: messages of MSI-X that it raises in this call
+  /// are sent as before, later ones are pending until the bit is set.
+  virtual void bus_master_changed(bool on) = 0;
 
  protected:
   ~FunctionOwner() = default;
@@ -107,11 +113,16 @@ class Function {
   [[nodiscard]] Result<Place> place_of(unsigned bar, std::uint64_t offset, std::size_t bytes) const;
   [[nodiscard]] bool in_window(std::uint64_t offset, std::size_t bytes) const;
   [[nodiscard]] static MsixControl msix_control(const ConfigSpace& config);
+  /// Has `change()` give the function other registers, with this Bus Master bit among them; the
+  /// owner hears of a bit that is cleared before it, of one that is set after it.
+  template <class Change>
+  void change(bool bus_master, Change&& change);
 
   ConfigSpace config_;
   std::optional<Msix> msix_;
   FunctionOwner* owner_ = nullptr;
   MsiSink* sink_ = nullptr;
+  bool bus_master_ = false;  // as the owner knows it
 };
 
 }  // namespace guestproof::pci

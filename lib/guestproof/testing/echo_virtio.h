@@ -65,6 +65,7 @@ class EchoVirtio final : public virtio::VirtioDevice<M> {
     return turn->more;
   }
   void stop_queue(std::uint16_t) override {}
+  void settle() override {}
   void reset() override { config_.scratch = 0; }
   [[nodiscard]] Result<void> save(std::vector<std::byte>& out) override {
     const auto bytes = std::as_bytes(std::span(&config_, 1)).first(kSaved);

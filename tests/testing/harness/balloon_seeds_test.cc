@@ -143,6 +143,14 @@ constexpr Seed kBalloonSeeds[] = {
      "activate flags=pci\nrequest length=9 cut=8\nbackend value=5 kind=1\nrequest queue=2 "
      "length=4\n"
      "kick\nkick queue=2\nbackend kind=2\nsave\nrequest flags=kick"},
+    {"kept_from_memory_with_statistics", "statistics:returned",
+     "activate flags=pci\nrequest queue=2 length=4 flags=kick\n"
+     "access next=4 index=4 length=2 value=2\nbackend kind=2\n"
+     "access next=4 index=4 length=2 value=6\nrequest queue=2 length=4 flags=kick\nbackend kind=2"},
+    {"kept_from_memory", "device:kept_from_memory",
+     "activate flags=pci\nrequest queue=2 length=4 flags=kick\n"
+     "access next=4 index=4 length=2 value=2\nrequest length=9 flags=kick\n"
+     "access next=4 index=4 length=2 value=6\nbackend kind=2"},
     {"event_index", "device:notify",
      "queue index=2 flags=event_index\nevent next=1\nrequest flags=kick\nrequest flags=kick"},
     {"no_interrupt", "pages:inflated", "flags flags=no_interrupt\nrequest flags=kick"},

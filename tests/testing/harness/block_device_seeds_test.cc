@@ -373,6 +373,79 @@ constexpr Seed kSeeds[] = {
         backend kind=5 value=200
         request value=1 length=1024 flags=kick
         save)"},
+    {"saved_with_a_notification_of_a_broken_queue", "device:needs_reset", R"(
+        request queue=1
+        entry queue=1 index=1 next=99
+        avail queue=1 next=1
+        kick queue=1
+        save)"},
+    {"kept_from_memory_with_a_notification_of_a_broken_queue", "device:needs_reset", R"(
+        activate flags=pci
+        request queue=1
+        entry queue=1 index=1 next=99
+        avail queue=1 next=1
+        kick queue=1
+        access next=4 index=4 length=2 value=2
+        access kind=1 next=5 index=0x30 length=8)"},
+    {"kept_from_memory_in_flight", "ended_by:memory_access", R"(
+        activate flags=pci
+        backend kind=8 value=1
+        request value=1 length=1024
+        request kind=1 value=9
+        request queue=1 value=2
+        kick
+        kick queue=1
+        access next=4 index=4 length=2 value=2
+        complete
+        request value=3 flags=kick
+        access next=4 index=4 length=2 value=6
+        complete)"},
+    {"kept_from_memory_with_short_transfers", "ended_by:memory_access", R"(
+        activate flags=pci|packed
+        backend kind=8 value=1
+        backend kind=5 value=200
+        request value=1 length=1024 flags=kick
+        access next=4 index=4 length=2 value=2
+        access next=4 index=4 length=2 value=6)"},
+    {"kept_from_memory_with_no_room", "device:kept_from_memory", R"(
+        activate flags=pci
+        backend kind=8 value=1
+        request value=1
+        request value=2
+        request value=3
+        request value=4
+        request value=5
+        request value=6
+        request value=7
+        request value=8
+        kick
+        access next=4 index=4 length=2 value=2
+        save
+        access next=1 index=8 value=1
+        access next=1 index=17 value=1
+        access next=4 index=4 length=2 value=6
+        complete
+        complete)"},
+    {"kept_from_memory_in_flight_of_a_broken_device", "ended_by:memory_access", R"(
+        activate flags=pci
+        backend kind=8 value=1
+        request value=1 flags=kick
+        avail next=30
+        kick
+        access next=4 index=4 length=2 value=2
+        complete
+        access next=4 index=4 length=2 value=6)"},
+    {"off_pci_while_kept_from_memory", "device:kept_from_memory", R"(
+        activate flags=pci
+        access next=4 index=4 length=2 value=2
+        request flags=kick
+        activate
+        request flags=kick
+        backend kind=8 value=1
+        request flags=kick
+        activate flags=pci
+        request flags=kick
+        complete)"},
     {"restored_in_flight", "ended_by:reset", R"(
         request kind=1 flags=kick
         save

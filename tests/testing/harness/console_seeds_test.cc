@@ -285,6 +285,11 @@ constexpr Seed kConsoleSeeds[] = {
     {"on_pci", "guest:on_pci",
      "activate flags=pci\nrequest queue=1 length=20 flags=kick\nrequest length=20 flags=kick\n"
      "backend kind=1 value=7\nsave\nrequest queue=1 length=20 flags=kick"},
+    {"kept_from_memory", "device:kept_from_memory",
+     "backend kind=0 value=2\nactivate flags=pci\nbackend kind=2 value=200\n"
+     "request queue=1 length=300 flags=kick\naccess next=4 index=4 length=2 value=2\n"
+     "request flags=kick\nbackend kind=1 value=14\nbackend kind=3\n"
+     "access next=4 index=4 length=2 value=6"},
     {"event_index", "device:notify",
      "backend kind=0 value=2\nqueue queue=1 index=2 flags=event_index\nevent queue=1 next=1\n"
      "request queue=1 flags=kick\nrequest queue=1 flags=kick"},

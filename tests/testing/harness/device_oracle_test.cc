@@ -42,6 +42,7 @@ class PlainDevice : public virtio::VirtioDevice<WatchedMemory> {
     return virtio::take_turn(driver(), queue, [](WatchedChain) -> Result<void> { return {}; });
   }
   void stop_queue(std::uint16_t) override {}
+  void settle() override {}
   void reset() override {}
   [[nodiscard]] Result<void> save(std::vector<std::byte>&) override { return {}; }
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes) override {

@@ -59,6 +59,17 @@ TEST_F(DiskBackendTest, MovesAtMostItsLimit) {
   EXPECT_NE(stored[101], std::byte{8});
 }
 
+// A program of requests whose bytes went one by one took longer than a unit may.
+TEST_F(DiskBackendTest, MovesSoManyBytesAtLeastThatAProgramEndsInTime) {
+  ModelDisk model;
+  backend.set_fault(DiskFault::kShortTransfers, 1024 + 1, model);
+  EXPECT_EQ(backend.write_at(parts, 0), kShortestTransfer);
+  backend.set_fault(DiskFault::kShortTransfers, kShortestTransfer + 1, model);
+  EXPECT_EQ(backend.write_at(parts, 0), kShortestTransfer + 1);
+  backend.set_fault(DiskFault::kShortTransfers, 1024, model);
+  EXPECT_EQ(backend.write_at(parts, 0), 512u);
+}
+
 TEST_F(DiskBackendTest, TellsOfAFaultWhenATransferStartsThere) {
   backend.disk.faults.read_error = 100;
   EXPECT_EQ(backend.read_at(parts, 0), 100u);

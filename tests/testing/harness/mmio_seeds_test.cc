@@ -240,6 +240,9 @@ constexpr Seed kMmioSeeds[] = {
      "save\nqueue index=4\nrequest flags=kick"},
     {"on_pci_packed", "guest:on_pci",
      "queue index=4 flags=packed|pci\nrequest flags=kick\nrequest flags=kick"},
+    {"kept_from_memory_on_pci_alone", "device:kept_from_memory",
+     "activate flags=pci\naccess next=4 index=4 length=2 value=2\nrequest flags=kick\nactivate\n"
+     "request flags=kick\nactivate flags=pci\nrequest flags=kick"},
     {"state_of_a_vector", "error:device_state.vector",
      "activate flags=pci\nsave\npatch index=18 width=2 value=3\nrestore"},
     {"state_of_selectors", "guest:restore",

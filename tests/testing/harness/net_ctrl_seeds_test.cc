@@ -288,6 +288,10 @@ constexpr Seed kNetControlSeeds[] = {
      "fill address=data length=256 value=7\nwrite address=data+3 width=8 value=1\nrequest queue=4 "
      "flags=kick"},
     {"on_pci", "guest:on_pci", "queue queue=4 index=4 flags=pci\nrequest queue=4 flags=kick"},
+    {"kept_from_memory", "device:kept_from_memory",
+     "activate flags=pci\naccess next=4 index=4 length=2 value=2\n"
+     "request queue=4 kind=10 value=1 flags=kick\nrequest queue=2 kind=200 flags=kick\n"
+     "backend kind=1 value=0x010064\naccess next=4 index=4 length=2 value=6"},
     {"a_reset", "command:done",
      "request queue=4 kind=7 value=9 flags=kick\nreset\nrequest queue=4 kind=0 flags=kick"},
     {"a_queue_elsewhere", "guest:activate",

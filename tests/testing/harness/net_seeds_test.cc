@@ -157,6 +157,15 @@ constexpr Seed kNetSeeds[] = {
      "request length=20\nbackend kind=1 value=100"},
     {"on_pci", "guest:on_pci",
      "queue index=4 flags=pci\nrequest\nbackend kind=1 value=60\nrequest queue=1 flags=kick"},
+    {"kept_from_memory_with_half_a_frame", "device:kept_from_memory",
+     "activate flags=pci\nrequest length=40\nrequest length=40\nkick\nbackend kind=1 value=100\n"
+     "access next=4 index=4 length=2 value=2\nrequest length=200 flags=kick\n"
+     "backend kind=1 value=80\nrequest queue=1 flags=kick\n"
+     "access next=4 index=4 length=2 value=6\nrequest flags=kick"},
+    {"kept_from_memory_while_the_network_is_busy", "device:kept_from_memory",
+     "activate flags=pci\nbackend kind=4\nrequest queue=1 flags=kick\n"
+     "access next=4 index=4 length=2 value=2\nbackend kind=5\n"
+     "access next=4 index=4 length=2 value=6"},
     {"in_order", "frame:merged",
      "queue index=3 flags=in_order\nrequest length=40\nrequest length=80\n"
      "backend kind=1 value=100\nbackend kind=1 value=20\nrequest flags=kick"},

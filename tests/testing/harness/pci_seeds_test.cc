@@ -98,6 +98,67 @@ constexpr Seed kPciSeeds[] = {
     {"no_bus_master", "device:interrupt",
      "access next=4 index=4 length=2 value=2\nrequest flags=kick\n"
      "access next=4 index=4 length=2 value=6"},
+    // Without Bus Master the device leaves memory alone; the command register is at 4.
+    {"kicked_without_bus_master", "device:kept_from_memory",
+     "request\nrequest queue=1\naccess next=4 index=4 length=2 value=2\nkick\nkick queue=1\n"
+     "access kind=1 next=1 index=6\naccess next=4 index=4 length=1 value=6"},
+    {"kicked_without_bus_master_packed", "device:kept_from_memory",
+     "queue index=4 flags=packed|event_index\naccess next=4 index=4 length=2 value=2\n"
+     "request flags=kick\naccess next=4 index=4 length=2 value=6\nrequest flags=kick"},
+    {"bus_master_for_a_moment", "device:interrupt",
+     "request\naccess next=4 index=4 length=2 value=2\naccess next=4 index=4 length=2 value=6"},
+    {"started_without_bus_master", "device:kept_from_memory", R"(
+        access next=4 index=4 length=2 value=2
+        access next=1 index=6 value=0
+        access next=1 index=6 value=3
+        access next=1 index=2 value=1
+        access next=1 index=3 value=1
+        access next=1 index=6 value=11
+        access next=1 index=9 value=16
+        access next=1 index=13 value=0x1000
+        access next=1 index=14 value=0x1800
+        access next=1 index=15 value=0x1a00
+        access next=1 index=11 value=1
+        access next=1 index=6 value=15
+        request flags=kick
+        access next=4 index=4 length=2 value=6)"},
+    {"a_queue_outside_memory_without_bus_master", "device:needs_reset", R"(
+        access next=4 index=4 length=2 value=2
+        access next=1 index=6 value=0
+        access next=1 index=6 value=3
+        access next=1 index=2 value=1
+        access next=1 index=3 value=1
+        access next=1 index=6 value=11
+        access next=1 index=13 value=0x7000000000
+        access next=1 index=11 value=1
+        access next=1 index=6 value=15
+        access next=4 index=4 length=2 value=6
+        reset
+        avail next=30
+        kick)"},
+    {"a_queue_that_breaks_without_bus_master", "device:needs_reset",
+     "access next=4 index=4 length=2 value=2\navail next=30\nkick\naccess kind=1 next=1 index=6\n"
+     "access next=4 index=4 length=2 value=6\naccess kind=1 next=1 index=6"},
+    {"the_pin_without_bus_master", "device:interrupt",
+     "access next=4 index=0x42 length=2\naccess next=4 index=4 length=2 value=2\n"
+     "backend kind=1 value=5\naccess kind=1 index=0x1000 length=1\nrequest flags=kick"},
+    {"a_queue_reset_without_bus_master", "device:kept_from_memory",
+     "request flags=kick\naccess next=4 index=4 length=2 value=2\nrequest flags=kick\n"
+     "access next=1 index=8\naccess next=1 index=17 value=1\nrequest queue=1 flags=kick\n"
+     "access next=4 index=4 length=2 value=6"},
+    {"failed_without_bus_master", "guest:register_access",
+     "access next=4 index=4 length=2 value=2\nrequest flags=kick\naccess next=1 index=6 "
+     "value=0x8f\naccess next=4 index=4 length=2 value=6"},
+    {"saved_without_bus_master", "device:kept_from_memory",
+     "request flags=kick\naccess next=4 index=4 length=2 value=2\nrequest flags=kick\nsave\n"
+     "access next=4 index=4 length=2 value=6\nrequest flags=kick\nrestore\n"
+     "request flags=kick\naccess next=4 index=4 length=2 value=6"},
+    {"restored_with_bus_master", "guest:restore",
+     "save\naccess next=4 index=4 length=2 value=2\nrequest flags=kick\nrestore\n"
+     "request queue=1 flags=kick"},
+    {"reset_without_bus_master", "request:echo",
+     "access next=4 index=4 length=2 value=2\nrequest flags=kick\naccess next=1 index=6\n"
+     "access next=4 index=4 length=2 value=6\nactivate\nrequest flags=kick"},
     {"no_vector", "guest:kick",
      "access next=1 index=10 value=0xffff\naccess next=1 index=4 value=0xffff\n"
      "request queue=1 flags=kick\nbackend kind=1 value=3\naccess kind=1 index=0x1000 length=1"},

@@ -35,6 +35,10 @@ constexpr Seed kRngSeeds[] = {
     {"on_pci", "guest:on_pci",
      "queue index=4 flags=pci|event_index\nbackend kind=1\nrequest flags=kick\nbackend kind=3\n"
      "save\nrequest flags=kick"},
+    {"kept_from_memory", "device:kept_from_memory",
+     "activate flags=pci\nbackend kind=1\nrequest flags=kick\n"
+     "access next=4 index=4 length=2 value=2\nbackend kind=3\nrequest flags=kick\n"
+     "access next=4 index=4 length=2 value=6"},
     {"in_order", "request:filled", "queue index=3 flags=in_order\nrequest\nrequest\nkick"},
     {"event_index", "device:notify",
      "queue index=2 flags=event_index\nevent next=1\nrequest flags=kick\nrequest flags=kick"},

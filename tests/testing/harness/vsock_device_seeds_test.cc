@@ -252,6 +252,10 @@ constexpr Seed kVsockDeviceSeeds[] = {
     {"on_pci", "guest:on_pci",
      "activate flags=pci\n" ESTABLISHED "request queue=1 kind=0x10 length=100 flags=kick\n"
      "backend kind=2 value=0x6400\nrequest length=50\nrequest flags=kick\nsave"},
+    {"kept_from_memory", "device:kept_from_memory",
+     "activate flags=pci\n" ESTABLISHED "access next=4 index=4 length=2 value=2\n"
+     "request queue=1 kind=0x10 length=100 flags=kick\nbackend kind=2 value=0x6400\n"
+     "request flags=kick\naccess next=4 index=4 length=2 value=6"},
     {"in_order", "data:to_guest",
      "queue index=3 flags=in_order\n" ESTABLISHED "backend kind=2 value=0x6400\nrequest\n"
      "request\nkick"},

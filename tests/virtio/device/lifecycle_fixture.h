@@ -50,11 +50,15 @@ class NotingDevice final : public VirtioDevice<Memory> {
   void stop_queue(std::uint16_t queue) override {
     notes.push_back("stop " + std::to_string(queue));
   }
+  void settle() override {
+    notes.push_back("settle");
+    if (notifies_last) driver->notify_used(0);
+  }
   void reset() override { notes.push_back("reset"); }
   [[nodiscard]] int host_fd() const override { return 7; }
   [[nodiscard]] Result<bool> host_ready() override {
     notes.push_back("host");
-    return false;
+    return host_turn;
   }
   [[nodiscard]] Result<void> save(std::vector<std::byte>& out) override {
     out.push_back(fields[4]);
@@ -73,6 +77,8 @@ class NotingDevice final : public VirtioDevice<Memory> {
                                   std::byte{5}, std::byte{6}, std::byte{7}, std::byte{8}};
   std::vector<std::string> notes;
   bool again = false;
+  bool notifies_last = false;  // in settle()
+  Result<bool> host_turn = false;
 };
 
 class NotingHost final : public Host {

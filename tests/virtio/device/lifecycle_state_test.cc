@@ -60,6 +60,33 @@ TEST_F(LifecycleStateTest, WhatWasKickedBeforeIsServedAfter) {
   EXPECT_EQ(driver.used_index(), 1);
 }
 
+TEST_F(LifecycleStateTest, IsRestoredWhileMemoryIsOutOfReachAndServedLater) {
+  run();
+  testing::Driver driver(guest, layouts[0]);
+  driver.add_chain({{GuestAddress(0x4000), 4, true}});
+  lifecycle.set_memory_access(false);
+  ASSERT_TRUE(lifecycle.kick(0));
+  memory.clear_log();
+  const auto bytes = saved();
+  ASSERT_TRUE(lifecycle.restore(bytes));
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(host.wakes, 0);
+  EXPECT_TRUE(memory.fetches().empty());
+  EXPECT_TRUE(memory.writes().empty());
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 1);
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(driver.used_index(), 1);
+}
+
+TEST_F(LifecycleStateTest, WhatIsGoingOnEndsBeforeTheDeviceIsSaved) {
+  run();
+  device.notifies_last = true;
+  EXPECT_FALSE(saved().empty());
+  EXPECT_EQ(device.notes, (std::vector<std::string>{"start", "settle"}));
+  EXPECT_EQ(interrupts.used, std::vector<std::uint16_t>{0});
+}
+
 TEST_F(LifecycleStateTest, EveryStateOfALifeIsSavedAndRestored) {
   const auto round_trip = [&] {
     const auto bytes = saved();

@@ -377,6 +377,121 @@ TEST_F(LifecycleTest, TheBackEndIsServedWhileTheDeviceRuns) {
   EXPECT_EQ(lifecycle.host_fd(), 7);
 }
 
+TEST_F(LifecycleTest, MemoryOutOfReachIsNeitherReadNorWritten) {
+  run();
+  testing::Driver driver(guest, layouts[1]);
+  driver.add_chain({{GuestAddress(0x4000), 4, true}});
+  lifecycle.set_memory_access(false);
+  memory.clear_log();
+
+  EXPECT_TRUE(lifecycle.kick(1));
+  device.driver->again(0);
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_FALSE(lifecycle.host_ready().value());
+  EXPECT_TRUE(lifecycle.running());
+  EXPECT_FALSE(lifecycle.serving());
+  EXPECT_EQ(host.wakes, 0);
+  EXPECT_EQ(device.notes, (Notes{"start", "settle"}));
+  EXPECT_TRUE(memory.fetches().empty());
+  EXPECT_TRUE(memory.writes().empty());
+
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 1);
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(driver.used_index(), 1);
+  EXPECT_EQ(interrupts.used, std::vector<std::uint16_t>{1});
+}
+
+TEST_F(LifecycleTest, EveryQueueCountsAsKickedWhenMemoryIsBack) {
+  run();
+  ASSERT_TRUE(lifecycle.disable_queue(0));
+  lifecycle.set_memory_access(false);
+  lifecycle.set_memory_access(false);
+  device.notes.clear();
+  lifecycle.set_memory_access(true);
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 1);
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(device.notes, Notes{"serve 1"});
+}
+
+TEST_F(LifecycleTest, TheDeviceIsStartedWhileMemoryIsOutOfReach) {
+  lifecycle.set_memory_access(false);
+  memory.clear_log();
+  run(kVersion1 | feature_bit(VIRTIO_F_RING_RESET) | feature_bit(VIRTIO_F_RING_PACKED));
+  ASSERT_TRUE(lifecycle.reset_queue(0));
+  set_up(0, layouts[0]);
+  EXPECT_TRUE(lifecycle.running());
+  EXPECT_TRUE(lifecycle.queue(0).active());
+  EXPECT_TRUE(memory.fetches().empty());
+  EXPECT_TRUE(memory.writes().empty());
+  EXPECT_EQ(host.wakes, 0);
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 1);
+}
+
+TEST_F(LifecycleTest, AQueueOutsideMemoryIsFoundThoughThatIsOutOfReach) {
+  lifecycle.set_memory_access(false);
+  agree();
+  set_up(0, testing::QueueLayout::at(GuestAddress(0x10000), 4));
+  EXPECT_EQ(lifecycle.set_status(kRunning).error(), QueueConfigError::kDescriptorTableRange);
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 0);
+}
+
+TEST_F(LifecycleTest, WhatIsGoingOnEndsAlsoWhereADeviceNeedsAReset) {
+  run();
+  ASSERT_TRUE(lifecycle.set_status(kRunning | VIRTIO_STATUS_FAILED));
+  lifecycle.set_memory_access(false);
+  EXPECT_EQ(device.notes, (Notes{"start", "settle"}));
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 0);
+}
+
+TEST_F(LifecycleTest, WorkMakesUpForABackEndThatCameWhileMemoryWasOutOfReach) {
+  run();
+  ASSERT_TRUE(lifecycle.disable_queue(0));
+  ASSERT_TRUE(lifecycle.disable_queue(1));
+  lifecycle.set_memory_access(false);
+  EXPECT_FALSE(lifecycle.host_ready().value());
+  device.notes.clear();
+  lifecycle.set_memory_access(true);
+  EXPECT_EQ(host.wakes, 1);
+  device.host_turn = true;
+  EXPECT_TRUE(lifecycle.work().value());
+  device.host_turn = false;
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(device.notes, (Notes{"host", "host"}));
+}
+
+TEST_F(LifecycleTest, ABackEndThatBreaksAQueueThenMakesTheDeviceNeedAReset) {
+  run();
+  lifecycle.set_memory_access(false);
+  EXPECT_FALSE(lifecycle.host_ready().value());
+  lifecycle.set_memory_access(true);
+  device.notes.clear();
+  device.host_turn = fail(QueueError::kHeadIndex, 9, 8);
+  EXPECT_EQ(lifecycle.work().error(), Error(QueueError::kHeadIndex, 9, 8));
+  EXPECT_FALSE(lifecycle.running());
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(device.notes, Notes{"host"});
+}
+
+TEST_F(LifecycleTest, AResetForgetsABackEndThatCameWhileMemoryWasOutOfReach) {
+  run();
+  lifecycle.set_memory_access(false);
+  EXPECT_FALSE(lifecycle.host_ready().value());
+  lifecycle.reset();
+  EXPECT_FALSE(lifecycle.host_ready().value());
+  run();
+  EXPECT_FALSE(lifecycle.serving());
+  device.notes.clear();
+  lifecycle.set_memory_access(true);
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(device.notes, (Notes{"serve 0", "serve 1"}));
+}
+
 /// Says what every device has to say, and nothing more.
 class PlainDevice final : public VirtioDevice<Memory> {
  public:
@@ -387,6 +502,7 @@ class PlainDevice final : public VirtioDevice<Memory> {
   void start() override {}
   [[nodiscard]] Result<bool> serve(std::uint16_t) override { return false; }
   void stop_queue(std::uint16_t) override {}
+  void settle() override {}
   void reset() override {}
   [[nodiscard]] Result<void> save(std::vector<std::byte>&) override { return {}; }
   [[nodiscard]] Result<void> restore(std::span<const std::byte>) override { return {}; }

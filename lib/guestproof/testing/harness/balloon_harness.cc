@@ -219,7 +219,7 @@ void BalloonHarness::host_event(std::uint8_t kind, const Record& record) {
   }
 }
 
-void BalloonHarness::settle_model() {
+void BalloonHarness::settle_model(Settle) {
   if (!model_.kept) return;
   GUESTPROOF_INVARIANT(lane(2).model.put_back(*model_.kept));
   model_.kept.reset();

@@ -68,7 +68,7 @@ class BalloonHarness final : public DeviceHarness {
   [[nodiscard]] Turn serve_host_model() override;
   void host_event(std::uint8_t kind, const Record& record) override;
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return 6; }
-  void settle_model() override;
+  void settle_model(Settle) override;
   void compare_devices() override;
 
   // The same back end twice.

@@ -98,7 +98,7 @@ BlockDeviceHarness::BlockDeviceHarness(std::byte discarded)
   no_room_ = depth_.add("device:no_room");
   short_ = depth_.add("disk:goes_on_later");
   ended_by_ = {depth_.add("ended_by:queue_reset"), depth_.add("ended_by:reset"),
-               depth_.add("ended_by:save")};
+               depth_.add("ended_by:save"), depth_.add("ended_by:memory_access")};
 }
 
 /// What a program before this one left in flight is gone: nothing of it reaches memory any more.
@@ -184,8 +184,8 @@ void BlockDeviceHarness::compare_devices() {
   if (!backend_.dispatched()) violated(kLiveness, "an operation was submitted and never begun");
 }
 
-void BlockDeviceHarness::settle_model() {
-  model_.drain(BlockModelEnd::kSave);
+void BlockDeviceHarness::settle_model(Settle why) {
+  model_.drain(why == Settle::kSave ? BlockModelEnd::kSave : BlockModelEnd::kMemoryAccess);
   model_.notify_all();
   model_.serve_waiting();
 }

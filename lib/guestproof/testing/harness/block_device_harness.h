@@ -52,7 +52,7 @@ class BlockDeviceHarness : public DeviceHarness, private BlockModelHost {
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return kDiskFaults + 1; }
   void complete(const Record& record) override;
   void compare_devices() override;
-  void settle_model() override;
+  void settle_model(Settle why) override;
 
   // BlockModelHost
   [[nodiscard]] const WatchedMemory& memory() const override { return world_of_model(); }
@@ -79,7 +79,7 @@ class BlockDeviceHarness : public DeviceHarness, private BlockModelHost {
 
   std::array<Depth::Index, 3> by_status_{};
   Depth::Index unanswerable_, data_, together_, overtaken_, no_room_, short_;
-  std::array<Depth::Index, 3> ended_by_{};
+  std::array<Depth::Index, 4> ended_by_{};
 };
 
 }  // namespace guestproof::testing

@@ -69,25 +69,17 @@ Result<void> write(const WatchedChain& chain, const ChainAccess& access) {
 }
 
 /// Reads or writes [at, at + length) of the chain.
-ModelError move(const ModelMemory& memory, const ModelChain& chain, const ChainAccess& access,
+ModelError move(const WatchedMemory& memory, const ModelChain& chain, const ChainAccess& access,
                 std::uint64_t at, std::uint64_t length, std::vector<std::uint8_t>& bytes) {
-  if (!access.writes) {
-    std::vector<std::uint8_t> some(length);
-    if (chain.read(memory, at, some) != length) return {"memory.unmapped"};
-    bytes.insert(bytes.end(), some.begin(), some.end());
-    return {};
+  const ModelMemory plain(memory);
+  if (access.writes) {
+    const auto done = chain.write(plain, at, pattern(access, at, length));
+    return done == length ? ModelError() : no_memory(memory, chain.writable, at + done);
   }
-  const auto done = chain.write(memory, at, pattern(access, at, length));
-  if (done == length) return {};
-  const auto position = at + done;
-  std::uint64_t before = 0;
-  for (const auto& piece : chain.writable) {
-    if (position - before < piece.length)
-      return {memory.reachable(piece.address + (position - before), 1, false) == 1
-                  ? "memory.read_only"
-                  : "memory.unmapped"};
-    before += piece.length;
-  }
+  std::vector<std::uint8_t> some(length);
+  const auto done = chain.read(plain, at, some);
+  if (done != length) return no_memory(memory, chain.readable, at + done);
+  bytes.insert(bytes.end(), some.begin(), some.end());
   return {};
 }
 
@@ -107,7 +99,7 @@ void compare_access(const Accessed& device, const ModelAccessed& model) {
     violated(kModelAgreement, "the device read other bytes of a chain than the model");
 }
 
-ModelAccessed access_model(const ModelMemory& memory, const ModelChain& chain,
+ModelAccessed access_model(const WatchedMemory& memory, const ModelChain& chain,
                            const ChainAccess& access) {
   const auto total = access.writes ? chain.writable_bytes() : chain.readable_bytes();
   const auto past_end = access.writes ? "chain.write_past_end" : "chain.read_past_end";

@@ -52,7 +52,7 @@ struct ModelAccessed {
 [[nodiscard]] Accessed access_device(const WatchedChain& chain, const ChainAccess& access);
 /// Throws ViolationFound when they differ.
 void compare_access(const Accessed& device, const ModelAccessed& model);
-[[nodiscard]] ModelAccessed access_model(const ModelMemory& memory, const ModelChain& chain,
+[[nodiscard]] ModelAccessed access_model(const WatchedMemory& memory, const ModelChain& chain,
                                          const ChainAccess& access);
 
 }  // namespace guestproof::testing

@@ -39,12 +39,14 @@ void DeviceHarness::connect(virtio::VirtioDevice<WatchedMemory>& device, DeviceM
     rings.push_back(&lane(i).model);
   }
   lifecycle_model_.emplace(model, world().model(), std::move(rings));
+  lifecycle_model_->settle = [this] { settle_model(Settle::kMemoryAccess); };
   GUESTPROOF_INVARIANT(lifecycle_->queue_count() == lanes());
   accesses_ = depth_.add("guest:register_access");
   refused_accesses_ = depth_.add("guest:register_refused");
   on_pci_ = depth_.add("guest:on_pci");
   interrupts_ = depth_.add("device:interrupt");
   broken_ = depth_.add("device:needs_reset");
+  kept_away_ = depth_.add("device:kept_from_memory");
 }
 
 void DeviceHarness::start_over() {
@@ -83,6 +85,7 @@ void DeviceHarness::bring_up() {
   for (std::size_t i = 0; i < lanes(); ++i) queues_.push_back(lane(i).pending);
   transport_->bring_up(wanted_features_ | ring_features_, queues_, script_);
   run_script();
+  woken_ = false;  // for the driver before, when this one set Bus Master; the reset is past that
   count_activation(lifecycle_->running());
   settled();
 }
@@ -166,11 +169,16 @@ void DeviceHarness::kick(Lane& lane, std::uint32_t) {
 }
 
 void DeviceHarness::work() {
-  const bool waiting =
-      lifecycle_model_->running() &&
-      std::ranges::any_of(lifecycle_model_->queues, &LifecycleModel::Queue::kicked);
-  if (lifecycle_model_->running() && woken_ != waiting)
+  const auto& life = *lifecycle_model_;
+  const bool something =
+      life.host_waits || std::ranges::any_of(life.queues, &LifecycleModel::Queue::kicked);
+  const bool waiting = life.serving() && something;
+  if (life.running() && woken_ != waiting)
     violated(kLiveness, woken_ ? "the device is woken for nothing" : "the device is not woken");
+  if (life.running() && something && !waiting) {
+    depth_.count(kept_away_);
+    woken_ = true;  // its thread may be about to look: there is nothing for it then
+  }
   while (std::exchange(woken_, false)) {
     auto done = Result<bool>();
     Turn model;
@@ -198,7 +206,7 @@ void DeviceHarness::save(Lane& lane) {
   auto state = Result<std::vector<std::byte>>();
   step([&] { state = lifecycle_->save(); },
        [&] {
-         settle_model();
+         settle_model(Settle::kSave);
          expected = transport_->save_model();
          const auto life = lifecycle_model_->save();
          expected.insert(expected.end(), life.begin(), life.end());
@@ -243,18 +251,20 @@ void DeviceHarness::restore(Lane&) {
     lifecycle_model_->queues[i].activated = false;
     if (lane(i).model.active()) resume_lane(lane(i));
   }
-  if (!restored_) woken_ = false;
+  // Woken by the life cycle, perhaps, before its transport had the word.
+  if (!lifecycle_model_->serving()) woken_ = false;
   work();
 }
 
 void DeviceHarness::host_ready() {
+  if (lifecycle_model_->running() && !lifecycle_model_->serving()) depth_.count(kept_away_);
   Turn model;
   do {
     auto done = Result<bool>();
     model = {};
     step([&] { done = lifecycle_->host_ready(); },
          [&] {
-           if (lifecycle_model_->running()) model = serve_host_model();
+           if (lifecycle_model_->hear_host()) model = serve_host_model();
            end_model_turn();
          });
     judge_turn(done, model);
@@ -278,7 +288,12 @@ void DeviceHarness::judge_turn(const Result<bool>& done, const Turn& model) {
 
 DeviceHarness::Turn DeviceHarness::work_model() {
   Turn all;
-  for (std::size_t i = 0; i < lanes() && lifecycle_model_->running(); ++i) {
+  if (lifecycle_model_->serving() && lifecycle_model_->host_waits) {
+    all = serve_host_model();
+    lifecycle_model_->host_waits = all.more;
+    if (end_model_turn()) return {};
+  }
+  for (std::size_t i = 0; i < lanes() && lifecycle_model_->serving(); ++i) {
     auto& queue = lifecycle_model_->queues[i];
     if (!std::exchange(queue.kicked, false)) continue;
     const auto turn = serve_model(lane(i), lane(i).model.setup().size + 1U);
@@ -327,6 +342,7 @@ void DeviceHarness::compare_outside_memory() {
   compare_numbers("the status", lifecycle_->status(), model.status);
   compare_numbers("the driver's features", lifecycle_->driver_features(), model.accepted);
   compare_numbers("running()", lifecycle_->running(), model.running());
+  compare_numbers("serving()", lifecycle_->serving(), model.serving());
   compare_numbers("the configuration's generation", lifecycle_->config_generation(),
                   model.generation);
   for (std::uint32_t i = 0; i < lanes(); ++i)

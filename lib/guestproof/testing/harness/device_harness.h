@@ -15,6 +15,8 @@
 //   backend          kind 0: the driver turns the device features of `value` over, from the next
 //                    start on; other kinds, modulo what the device has: see its harness
 //   save, restore, patch  of the whole device and its transport
+// On PCI the driver has set Bus Master; an `access` to the command register that clears it takes
+// guest memory away from the device.
 //
 // A harness for a device derives from this, owns the device and its model, and connects them.
 //
@@ -58,8 +60,10 @@ class DeviceHarness : public Harness, private virtio::Host {
   [[nodiscard]] virtual bool starts_on_pci() const { return false; }
   /// What the model does in host_ready(); as serve_model().
   [[nodiscard]] virtual Turn serve_host_model() { return {}; }
-  /// The model is going to be saved: it ends what it does, or puts back the chains that it keeps.
-  virtual void settle_model() {}
+  enum class Settle : std::uint8_t { kSave, kMemoryAccess };
+  /// The model is going to be saved, or to leave guest memory alone: it ends what it does, or puts
+  /// back the chains that it keeps.
+  virtual void settle_model(Settle) {}
   /// What the device and its model keep must agree.
   virtual void compare_devices() {}
 
@@ -131,7 +135,8 @@ class DeviceHarness : public Harness, private virtio::Host {
   std::vector<ModelError> expected_refusals_;
   std::vector<Error> refusals_;
 
-  Depth::Index accesses_ = 0, refused_accesses_ = 0, on_pci_ = 0, interrupts_ = 0, broken_ = 0;
+  Depth::Index accesses_ = 0, refused_accesses_ = 0, on_pci_ = 0, interrupts_ = 0, broken_ = 0,
+               kept_away_ = 0;
 };
 
 }  // namespace guestproof::testing

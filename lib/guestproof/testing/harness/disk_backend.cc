@@ -126,7 +126,8 @@ void DiskBackend::set_fault(DiskFault fault, std::uint64_t value, ModelDisk& mod
       faults.end = byte;
       break;
     case DiskFault::kShortTransfers:
-      transfer_limit = value % 1024 == 0 ? SIZE_MAX : value % 1024;
+      transfer_limit =
+          value % 1024 == 0 ? SIZE_MAX : std::max<std::size_t>(value % 1024, kShortestTransfer);
       break;
     case DiskFault::kFlushError:
       faults.flush_error = true;

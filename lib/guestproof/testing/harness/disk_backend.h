@@ -27,11 +27,14 @@ enum class DiskFault : std::uint8_t {
   kReadError,       // reading fails from this byte on
   kWriteError,      // writing fails from this byte on
   kEnd,             // the storage ends at this byte
-  kShortTransfers,  // a transfer moves at most value modulo 1024 bytes; 0: as many as it likes
+  kShortTransfers,  // a transfer moves at most value modulo 1024 bytes, but kShortestTransfer at
+                    // least; 0: as many as it likes
   kFlushError,      // flushing fails
   kRangeError,      // ranges that pass this byte cannot be discarded, zeroed or erased
 };
 inline constexpr std::size_t kDiskFaults = 7;
+/// Moved one by one, the bytes of a program's requests take longer than a unit may.
+inline constexpr std::size_t kShortestTransfer = 32;
 
 class DiskBackend final : public virtio::block::Backend {
  public:

@@ -70,6 +70,7 @@ class NetDeviceHarness : private NetDeviceParts, public DeviceHarness {
   [[nodiscard]] Turn serve_host_model() override;
   void host_event(std::uint8_t kind, const Record& record) override;
   [[nodiscard]] std::uint8_t host_event_kinds() const override { return 7; }
+  void settle_model(Settle) override { model_.put_back_rooms(); }
   void compare_devices() override;
 
   void request_room(Lane& lane, const Record& record);

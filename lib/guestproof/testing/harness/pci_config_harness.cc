@@ -183,6 +183,9 @@ class Owner final : public pci::FunctionOwner {
     events_->add({EventKind::kWindowWritten, routing_id_, 0, at, number_of(data)});
     return {};
   }
+  void bus_master_changed(bool on) override {
+    events_->add({EventKind::kMaster, routing_id_, 0, 0, on ? 1U : 0U});
+  }
 
  private:
   static void answer(unsigned bar, std::uint64_t offset, std::span<std::byte> data) {
@@ -243,8 +246,8 @@ PciConfigHarness::PciConfigHarness() {
   depth_.add("access:memory");
   depth_.add("access:port");
   first_event_ = depth_.add("event:unmapped");
-  for (const auto* event :
-       {"mapped", "line", "message", "bar_read", "bar_written", "window_read", "window_written"})
+  for (const auto* event : {"mapped", "line", "message", "bar_read", "bar_written", "window_read",
+                            "window_written", "bus_master"})
     depth_.add("event:" + std::string(event));
   sized_ = depth_.add("pci:bar_sized");
   delivered_ = depth_.add("pci:delivered");

@@ -12,8 +12,9 @@ namespace {
 using Kind = ModelPciEvent::Kind;
 
 std::string text_of(const ModelPciEvent& event) {
-  static constexpr std::array kNames{"unmapped", "mapped",      "line",        "message",
-                                     "bar_read", "bar_written", "window_read", "window_written"};
+  static constexpr std::array kNames{"unmapped",    "mapped",         "line",
+                                     "message",     "bar_read",       "bar_written",
+                                     "window_read", "window_written", "bus_master"};
   return std::string(kNames[static_cast<std::size_t>(event.kind)]) + " function " +
          hex(event.routing_id) + " number " + std::to_string(event.which) + " " + hex(event.a) +
          " " + hex(event.b);

@@ -169,7 +169,7 @@ void QueueHarness::access(const Record& record) {
       },
       [&] {
         permit(held.model);
-        expected = access_model(ModelMemory(world().model()), held.model, wanted);
+        expected = access_model(world().model(), held.model, wanted);
       });
 }
 

@@ -53,6 +53,7 @@ void BlockDeviceModel::run(InFlight request) {
     requests.operate(host_.memory(), request.work, transfer_limit);
   }
   const auto answer = requests.finish(host_.memory(), request.work);
+  answered_[request.queue] = true;
   host_.answered(request.queue, request.work.chain, answer);
 }
 
@@ -69,14 +70,20 @@ void BlockDeviceModel::drain(BlockModelEnd why) {
 }
 
 void BlockDeviceModel::notify_all() {
-  for (std::size_t i = 0; i < sizes_.size(); ++i) host_.notify(i);
+  for (std::size_t i = 0; i < sizes_.size(); ++i) notify(i);
+}
+
+void BlockDeviceModel::notify(std::size_t queue) {
+  if (answered_[queue]) host_.notify(queue);
+  answered_[queue] = false;
 }
 
 void BlockDeviceModel::stop_queue(std::size_t queue) {
   drain(BlockModelEnd::kQueueReset);
   waiting_[queue] = false;
   for (std::size_t i = 0; i < sizes_.size(); ++i)
-    if (i != queue) host_.notify(i);
+    if (i != queue) notify(i);
+  answered_[queue] = false;
   serve_waiting();
 }
 
@@ -90,6 +97,7 @@ void BlockDeviceModel::serve_waiting() {
 void BlockDeviceModel::reset() {
   drain(BlockModelEnd::kReset);
   waiting_.assign(sizes_.size(), false);
+  answered_.assign(sizes_.size(), false);
   write_back_ = true;
 }
 

@@ -15,7 +15,7 @@
 
 namespace guestproof::testing {
 
-enum class BlockModelEnd : std::uint8_t { kQueueReset, kReset, kSave };
+enum class BlockModelEnd : std::uint8_t { kQueueReset, kReset, kSave, kMemoryAccess };
 
 /// What the model of the device asks of who runs it.
 class BlockModelHost {
@@ -56,7 +56,8 @@ class BlockDeviceModel final : public DeviceModel {
         space_(std::move(space)),
         offered_(std::move(setup)),
         depth_(depth),
-        waiting_(sizes_.size(), false) {}
+        waiting_(sizes_.size(), false),
+        answered_(sizes_.size(), false) {}
 
   BlockModel requests;
   /// Operations wait until complete().
@@ -102,6 +103,7 @@ class BlockDeviceModel final : public DeviceModel {
     return (host_.agreed_features() >> feature & 1) != 0;
   }
   void set_write_back(bool on);
+  void notify(std::size_t queue);
   /// Up to where there is something to wait for, or to the end.
   void run(InFlight request);
 
@@ -114,6 +116,7 @@ class BlockDeviceModel final : public DeviceModel {
   bool write_back_ = true;
   std::deque<InFlight> pending_;  // in the order in which their operations were submitted
   std::vector<bool> waiting_;
+  std::vector<bool> answered_;  // a request of the queue, and notify() was not called since
 };
 
 }  // namespace guestproof::testing

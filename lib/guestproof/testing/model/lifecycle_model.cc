@@ -117,6 +117,7 @@ void LifecycleModel::reset() {
   status = 0;
   accepted = 0;
   started = false;
+  host_waits = false;
   for (auto& queue : queues) {
     renew(queue);
     queue.stopped = queue.renewed = queue.kicked = false;
@@ -124,6 +125,20 @@ void LifecycleModel::reset() {
 }
 
 bool LifecycleModel::running() const { return started && (status & (kNeedsReset | kFailed)) == 0; }
+
+void LifecycleModel::set_memory_access(bool allowed) {
+  const bool before = memory_access;
+  memory_access = allowed;
+  if (before && !allowed) settle();
+  if (before || !allowed || !running()) return;
+  for (auto& queue : queues)
+    if (queue.ready) queue.kicked = true;
+}
+
+bool LifecycleModel::hear_host() {
+  if (running() && !memory_access) host_waits = true;
+  return serving();
+}
 
 void LifecycleModel::notify_used(std::size_t queue) {
   if (interrupts_ != nullptr) interrupts_->used_buffers(queue);

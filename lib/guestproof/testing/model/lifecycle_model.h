@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -95,6 +96,11 @@ class LifecycleModel {
   /// What was negotiated; 0 before FEATURES_OK.
   [[nodiscard]] std::uint64_t features() const { return (status & 8) != 0 ? accepted : 0; }
   [[nodiscard]] bool running() const;
+  /// Running, and allowed to touch guest memory.
+  [[nodiscard]] bool serving() const { return running() && memory_access; }
+  void set_memory_access(bool allowed);
+  /// The device's back end has something. True: it is to be looked at now.
+  [[nodiscard]] bool hear_host();
   void reset();
   /// nullptr: nobody hears of notifications.
   void connect(ModelInterrupts* interrupts) { interrupts_ = interrupts; }
@@ -111,6 +117,11 @@ class LifecycleModel {
   [[nodiscard]] DeviceModel& device() { return device_; }
   [[nodiscard]] std::uint32_t device_id() const { return device_.device_id(); }
 
+  /// Ends what the device does when guest memory goes out of reach.
+  std::function<void()> settle = [] {};
+
+  bool memory_access = true;
+  bool host_waits = false;  // it had something while guest memory was out of reach
   std::uint8_t status = 0;
   std::uint64_t accepted = 0;
   bool started = false;

@@ -16,6 +16,7 @@ namespace guestproof::testing {
 class MmioModel final : private ModelInterrupts {
  public:
   explicit MmioModel(LifecycleModel& lifecycle) : lifecycle_(lifecycle) {
+    lifecycle_.set_memory_access(true);
     lifecycle_.connect(this);
   }
   MmioModel(const MmioModel&) = delete;

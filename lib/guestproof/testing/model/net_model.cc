@@ -138,11 +138,6 @@ void NetModel::reset() {
 }
 
 std::vector<std::uint8_t> NetModel::save() const {
-  for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    // The device's chains are the model's own notes; it is the queue that gets them back.
-    auto& room = const_cast<std::vector<ModelChain>&>(pairs_[i].room);
-    for (; !room.empty(); room.pop_back()) static_cast<void>(rings_[2 * i]->put_back(room.back()));
-  }
   ModelBytes out(1304);
   std::ranges::copy(mac_, out.begin());
   for (std::size_t i = 0; i < 6; ++i)
@@ -435,11 +430,19 @@ void NetModel::receive(const WatchedMemory& memory, std::size_t index, const Mod
   pair.waiting.reset();
 }
 
+void NetModel::put_back(std::size_t index) {
+  auto& room = pairs_[index].room;
+  for (; !room.empty(); room.pop_back())
+    static_cast<void>(rings_[2 * index]->put_back(room.back()));
+}
+
+void NetModel::put_back_rooms() {
+  for (std::size_t i = 0; i < pairs_.size(); ++i) put_back(i);
+}
+
 void NetModel::drop(std::size_t index) {
-  auto& pair = pairs_[index];
-  for (; !pair.room.empty(); pair.room.pop_back())
-    static_cast<void>(rings_[2 * index]->put_back(pair.room.back()));
-  pair.waiting.reset();
+  put_back(index);
+  pairs_[index].waiting.reset();
 }
 
 void NetModel::control(const WatchedMemory& memory, const ModelChain& chain) {

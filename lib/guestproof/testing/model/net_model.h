@@ -56,13 +56,14 @@ class NetModel final : public DeviceModel {
   void start(std::uint64_t features) override;
   void stop_queue(std::size_t queue) override;
   void reset() override;
-  /// Puts chains that are held back first.
   [[nodiscard]] std::vector<std::uint8_t> save() const override;
   [[nodiscard]] ModelError restore(std::span<const std::uint8_t> bytes) override;
 
   enum class Role : std::uint8_t { kReceive, kTransmit, kControl, kNone };
   [[nodiscard]] Role role(std::size_t queue) const;
   [[nodiscard]] std::size_t pairs() const { return pairs_in_use_; }
+  /// Chains that are held are put back; frames wait on.
+  void put_back_rooms();
   /// The chains that are held.
   [[nodiscard]] const std::vector<ModelChain>& room(std::size_t pair) const {
     return pairs_[pair].room;
@@ -112,6 +113,7 @@ class NetModel final : public DeviceModel {
   [[nodiscard]] ModelError transmitted(const WatchedMemory& memory, std::size_t pair,
                                        const ModelChain& chain, bool& again);
   [[nodiscard]] ModelError unusable(const WatchedMemory& memory, const ModelChain& chain) const;
+  void put_back(std::size_t index);
   void drop(std::size_t pair);
   [[nodiscard]] ModelError command(const WatchedMemory& memory, const ModelChain& chain);
   [[nodiscard]] ModelError mac_tables(const WatchedMemory& memory, const ModelChain& chain);

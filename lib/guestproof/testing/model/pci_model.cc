@@ -12,6 +12,8 @@ using Structure = MsixModel::Structure;
 
 unsigned command_of(const Bytes& config) { return static_cast<unsigned>(number_in(config, 4, 2)); }
 
+bool is_master(const Bytes& config) { return (command_of(config) & 4) != 0; }
+
 unsigned msix_flags(const Bytes& config, std::size_t msix_at) {
   const auto word = number_in(config, msix_at + 2, 2);
   return static_cast<unsigned>((word >> 15 & 1) + 2 * (word >> 14 & 1)) +
@@ -143,10 +145,13 @@ ModelError PciModel::write_ecam(std::uint64_t offset, const Bytes& bytes) {
       if ((function->clearable[at + i] & bytes[i] & bit) != 0)
         byte = static_cast<std::uint8_t>(byte & ~bit);
     }
+  const bool was_master = is_master(before), master = is_master(function->config);
+  if (was_master && !master) observe_master(*function, false);
   if (function->msix) {
     function->msix->control(msix_flags(function->config, function->msix_at));
     observe_msix(*function);
   }
+  if (!was_master && master) observe_master(*function, true);
   observe_lines();
   bool moved = (command_of(before) & 3) != (command_of(function->config) & 3);
   for (std::size_t each = 16; each < 40; ++each)
@@ -265,6 +270,12 @@ void PciModel::observe_msix(Function& function) {
     events_.push_back({EventKind::kMessage, 0, 0, message.address, message.data});
 }
 
+void PciModel::observe_master(const Function& function, bool on) {
+  if (&function == &functions_.front()) return;  // the bridge has nobody behind it
+  if (function.spec.owner != nullptr) return function.spec.owner->master(on);
+  events_.push_back({EventKind::kMaster, function.routing_id, 0, 0, on ? 1U : 0U});
+}
+
 const PciModel::Placed* PciModel::find(bool ports, std::uint64_t address) const {
   for (const auto& place : placed_)
     if ((place.bar.kind == ModelBar::Kind::kPorts) == ports && place.has(address)) return &place;
@@ -373,6 +384,7 @@ void PciModel::report(std::size_t function, unsigned errors) {
 
 void PciModel::reset() {
   for (auto& function : functions_) {
+    if (is_master(function.config)) observe_master(function, false);
     function.config = function.initial;
     if (function.msix) function.msix->reset();
   }
@@ -458,7 +470,12 @@ ModelError PciModel::decode(std::span<const std::uint8_t> bytes) {
       return error;
     at += 8 + length;
   }
-  functions_ = taken;
+  for (std::size_t i = 0; i < functions_.size(); ++i) {
+    const bool was = is_master(functions_[i].config), is = is_master(taken[i].config);
+    if (was && !is) observe_master(functions_[i], false);
+    functions_[i] = taken[i];
+    if (!was && is) observe_master(functions_[i], true);
+  }
   address_ = static_cast<std::uint32_t>(field(12, 4));
   static_cast<void>(place_bars(0));
   observe_bars();

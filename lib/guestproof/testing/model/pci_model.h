@@ -48,6 +48,8 @@ class ModelPciOwner {
                                              const MsixModel::Bytes& bytes) = 0;
   [[nodiscard]] virtual MsixModel::Answer read_window(unsigned at, std::size_t width) = 0;
   [[nodiscard]] virtual ModelError write_window(unsigned at, const MsixModel::Bytes& bytes) = 0;
+  /// Bus Master was set or cleared.
+  virtual void master(bool on) = 0;
 
  protected:
   ~ModelPciOwner() = default;
@@ -90,13 +92,14 @@ struct ModelPciEvent {
     kBarRead,
     kBarWritten,
     kWindowRead,
-    kWindowWritten
+    kWindowWritten,
+    kMaster
   };
   Kind kind = Kind::kLine;
   unsigned routing_id = 0;  // not of lines and messages
   unsigned which = 0;       // BAR, line
   std::uint64_t a = 0;      // base, offset, address
-  std::uint64_t b = 0;      // size, value, level, data
+  std::uint64_t b = 0;      // size, value, level, data; whether it is set
 
   friend bool operator==(const ModelPciEvent&, const ModelPciEvent&) = default;
 };
@@ -173,6 +176,8 @@ class PciModel {
   void observe_bars();
   void observe_lines();
   void observe_msix(Function& function);
+  /// Bus Master is about to become, or has become, this.
+  void observe_master(const Function& function, bool on);
   [[nodiscard]] ModelError port_refusal(std::uint64_t port, std::size_t width) const;
   [[nodiscard]] std::uint64_t port_offset(std::uint64_t port) const;
   [[nodiscard]] const Placed* find(bool ports, std::uint64_t address) const;

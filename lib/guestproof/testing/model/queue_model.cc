@@ -26,6 +26,7 @@ ModelError no_memory(const WatchedMemory& memory, const std::vector<ModelPiece>&
                      std::uint64_t position) {
   auto piece = pieces.begin();
   for (; position >= piece->length; ++piece) position -= piece->length;
+  if (piece->address + position < piece->address) return {"memory.address_overflow"};
   return no_memory(memory, piece->address + position);
 }
 
@@ -55,6 +56,7 @@ std::size_t ModelChain::read(const ModelMemory& memory, std::uint64_t from,
       from -= piece.length;
       continue;
     }
+    if (piece.address + from < piece.address) break;  // past the end of the address space
     const auto want = std::min<std::uint64_t>(piece.length - from, out.size() - done);
     const auto got = memory.read(piece.address + from, out.subspan(done, want));
     done += got;
@@ -72,6 +74,7 @@ std::size_t ModelChain::write(const ModelMemory& memory, std::uint64_t from,
       from -= piece.length;
       continue;
     }
+    if (piece.address + from < piece.address) break;  // past the end of the address space
     const auto want = std::min<std::uint64_t>(piece.length - from, in.size() - done);
     const auto put = memory.write(piece.address + from, in.subspan(done, want));
     done += put;

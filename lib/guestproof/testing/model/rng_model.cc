@@ -1,6 +1,6 @@
 #include "guestproof/testing/model/rng_model.h"
 
-#include <array>
+#include <algorithm>
 
 namespace guestproof::testing {
 
@@ -22,18 +22,20 @@ RngModel::Answer RngModel::serve(const WatchedMemory& memory, const ModelChain& 
   } else if (chain.writable_bytes() == 0) {
     answer.error = {"rng.no_room"};
   } else {
-    const ModelMemory bytes(memory);
-    // Byte by byte: that is all that a request is.
-    while (answer.used < 65536 && answer.used < chain.writable_bytes()) {
+    const ModelMemory plain(memory);
+    const auto most = std::min<std::uint64_t>(65536, chain.writable_bytes());
+    while (answer.used < most) {
       answer.error = refill();
       if (bytes_.empty()) break;
-      const std::array<std::uint8_t, 1> next{bytes_.front()};
-      if (chain.write(bytes, answer.used, next) == 0) {
-        answer.error = no_memory(memory, chain.writable, answer.used);
-        break;
-      }
-      bytes_.pop_front();
-      ++answer.used;
+      const auto count = std::min<std::uint64_t>(bytes_.size(), most - answer.used);
+      const auto end = bytes_.begin() + static_cast<std::ptrdiff_t>(count);
+      const std::vector<std::uint8_t> next(bytes_.begin(), end);
+      const auto done = chain.write(plain, answer.used, next);
+      bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(done));
+      answer.used += static_cast<std::uint32_t>(done);
+      if (done == count) continue;
+      answer.error = no_memory(memory, chain.writable, answer.used);
+      break;
     }
   }
   return answer;

@@ -63,6 +63,7 @@ VirtioPciModel::VirtioPciModel(LifecycleModel& lifecycle, std::uint8_t device,
       routing_id_(std::uint64_t{device} * 8),
       queue_vectors_(lifecycle.queues.size(), kNoVector),
       bus_(spec(device, low, high)) {
+  lifecycle_.set_memory_access(false);
   lifecycle_.connect(this);
 }
 

@@ -55,6 +55,7 @@ class VirtioPciModel final : private ModelInterrupts, private ModelPciOwner {
                                      const Bytes& bytes) override;
   [[nodiscard]] Answer read_window(unsigned at, std::size_t width) override;
   [[nodiscard]] ModelError write_window(unsigned at, const Bytes& bytes) override;
+  void master(bool on) override { lifecycle_.set_memory_access(on); }
 
   [[nodiscard]] std::uint64_t common(unsigned field) const;
   [[nodiscard]] ModelError set_common(unsigned field, std::uint64_t value);

@@ -124,7 +124,8 @@ class VirtioDevice {
 
   /// DRIVER_OK: features and queues are the driver's from now on. Not called again before reset().
   virtual void start() = 0;
-  /// The driver made buffers available on a queue. True: there is more to do, call again. Errors:
+  /// The driver made buffers available on a queue, or may have: a look that finds nothing is no
+  /// error. True: there is more to do, call again. Errors:
   /// QueueError, the queue is broken: the device needs a reset.
   [[nodiscard]] virtual Result<bool> serve(std::uint16_t queue) = 0;
   /// The queue is going to be reset: on return nothing that the device or its back end does touches
@@ -142,8 +143,12 @@ class VirtioDevice {
   /// As serve(), for what came from the back end. REQUIRES: started.
   [[nodiscard]] virtual Result<bool> host_ready() { return false; }
 
-  /// Appends what the device itself has to remember, in a byte form of its own. No chain is in
-  /// flight afterwards: what is going on is finished first, what is kept on purpose is put back.
+  /// What is going on ends: requests in flight are finished and answered, what is kept on purpose
+  /// is put back. On return no chain is in flight, and nothing that the device or its back end does
+  /// touches guest memory before the next serve() or host_ready(). Called in every state; when
+  /// nothing is going on it touches no guest memory itself.
+  virtual void settle() = 0;
+  /// Appends what the device itself has to remember, in a byte form of its own. REQUIRES: settled.
   /// Errors: the device cannot be saved now, and goes on.
   [[nodiscard]] virtual Result<void> save(std::vector<std::byte>& out) = 0;
   /// Takes what save() appended; features and queues are as they were then, and start() was called

@@ -109,6 +109,19 @@ bool Lifecycle::running() const {
   return started_ && (status_ & (VIRTIO_STATUS_DEVICE_NEEDS_RESET | VIRTIO_STATUS_FAILED)) == 0;
 }
 
+void Lifecycle::set_memory_access(bool allowed) {
+  if (std::exchange(memory_access_, allowed) == allowed) return;
+  if (!allowed) return settle_device();
+  if (!running()) return;
+  // What was put back or came meanwhile has no kick of its own.
+  for (auto& queue : queues_) queue.kicked = queue.config.ready();
+  if (host_waits_ || std::ranges::any_of(queues_, &Queue::kicked)) wake();
+}
+
+void Lifecycle::wake() {
+  if (memory_access_) host_.wake();
+}
+
 Result<void> Lifecycle::set_status(std::uint8_t value) {
   if (value == 0) {
     reset();
@@ -168,7 +181,7 @@ Result<void> Lifecycle::start() {
 
 void Lifecycle::reset() {
   reset_device();
-  started_ = false;
+  started_ = host_waits_ = false;
   status_ = 0;
   accepted_ = 0;
   for (auto& queue : queues_) {
@@ -267,7 +280,7 @@ Result<void> Lifecycle::kick(std::uint32_t index) {
   if (!running()) return fail(DeviceError::kNotRunning, index, status_);
   if (!(*queue)->config.ready()) return fail(DeviceError::kQueueNotReady, index);
   (*queue)->kicked = true;
-  host_.wake();
+  wake();
   return {};
 }
 
@@ -296,7 +309,12 @@ Result<void> Lifecycle::write_config(std::uint64_t offset, std::span<const std::
 
 Result<bool> Lifecycle::work() {
   bool more = false;
-  for (std::uint16_t i = 0; i < queues_.size() && running(); ++i) {
+  if (serving() && host_waits_) {
+    const auto turn = serve_host();
+    if (!turn) return needs_reset(turn.error());
+    host_waits_ = more = *turn;
+  }
+  for (std::uint16_t i = 0; i < queues_.size() && serving(); ++i) {
     if (!std::exchange(queues_[i].kicked, false)) continue;
     const auto turn = serve(i);
     if (!turn) return needs_reset(turn.error());
@@ -307,7 +325,8 @@ Result<bool> Lifecycle::work() {
 }
 
 Result<bool> Lifecycle::host_ready() {
-  if (!running()) return false;
+  host_waits_ |= running() && !memory_access_;
+  if (!serving()) return false;
   const auto turn = serve_host();
   if (!turn) return needs_reset(turn.error());
   return turn;
@@ -320,7 +339,7 @@ void Lifecycle::notify_used(std::uint16_t queue) {
 void Lifecycle::again(std::uint16_t queue) {
   if (!running()) return;
   queues_[queue].kicked = true;
-  host_.wake();
+  wake();
 }
 
 void Lifecycle::show_config() {
@@ -335,6 +354,7 @@ void Lifecycle::config_changed() {
 
 Result<std::vector<std::byte>> Lifecycle::save() {
   std::vector<std::byte> own;
+  settle_device();
   if (const auto saved = save_device(own); !saved) return std::unexpected(saved.error());
   show_config();  // what the driver has read is not saved: it may have read all of this
   std::vector<std::byte> out;
@@ -387,7 +407,7 @@ Result<void> Lifecycle::restore(std::span<const std::byte> bytes) {
   }
   const auto now = config();
   shown_config_.assign(now.begin(), now.end());
-  if (std::ranges::any_of(queues_, &Queue::kicked)) host_.wake();
+  if (std::ranges::any_of(queues_, &Queue::kicked)) wake();
   return {};
 }
 

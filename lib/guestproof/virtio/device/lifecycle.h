@@ -21,6 +21,12 @@
 // - A queue is kicked from DRIVER_OK on, while it is enabled. A kick is only noted; work() serves.
 //   A device that needs a reset, or whose driver has FAILED, serves nothing.
 //
+// A transport whose driver can keep the device away from guest memory says when that is so
+// (set_memory_access()). The device then neither reads nor writes it; everything else goes on:
+// registers, configuration space, resets, saving, notifications by other means than memory. The
+// device can be started meanwhile: of the queues' areas it is only checked that they lie in guest
+// memory. Kicks count, and are served once memory is in reach again.
+//
 // Thread-safety: none. The VMM serialises register accesses (any vCPU) with work(), host_ready(),
 // save() and restore() (the device's thread); see Host.
 // Specification: virtio 1.3 §2.1, §2.2, §2.4 to §2.6, §3.1.
@@ -96,6 +102,14 @@ class Lifecycle {
   /// Started, and neither given up by the driver nor in need of a reset.
   [[nodiscard]] bool running() const;
 
+  /// Whether the device may touch guest memory; at first it may. When it may no longer, what is
+  /// going on ends first: on return nothing of the device or its back end touches guest memory, and
+  /// the driver was notified of what was finished; that takes as long as the back end does. When it
+  /// may again, every queue counts as kicked.
+  void set_memory_access(bool allowed);
+  /// running(), and guest memory is in reach: work() and host_ready() serve.
+  [[nodiscard]] bool serving() const { return running() && memory_access_; }
+
   [[nodiscard]] std::uint16_t queue_count() const {
     return static_cast<std::uint16_t>(queues_.size());
   }
@@ -141,9 +155,10 @@ class Lifecycle {
   /// device needs a reset from now on.
   [[nodiscard]] Result<bool> work();
   /// −1, or a file descriptor that is readable when host_ready() is to be called. Look at it only
-  /// while running().
+  /// while serving(); Host::wake() says when that may be so again.
   [[nodiscard]] virtual int host_fd() const = 0;
-  /// As work(), for the device's back end.
+  /// As work(), for the device's back end. While guest memory is out of reach it is only noted, and
+  /// work() makes up for it.
   [[nodiscard]] Result<bool> host_ready();
 
   /// Everything that the driver can see, and what the device remembers, as bytes; see
@@ -152,7 +167,8 @@ class Lifecycle {
   /// device's.
   [[nodiscard]] Result<std::vector<std::byte>> save();
   /// Goes on from there: every queue counts as kicked, so that the transport's registers are to be
-  /// restored before this, or before work() is called. Errors: DeviceStateError, QueueStateError,
+  /// restored before this, or before work() is called. Whether guest memory is in reach stays as it
+  /// is: it is the transport's to save and to restore. Errors: DeviceStateError, QueueStateError,
   /// the device's; it is reset then.
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);
 
@@ -178,6 +194,7 @@ class Lifecycle {
   [[nodiscard]] virtual Result<void> activate_queue(std::uint16_t index) = 0;
   virtual void stop_queue(std::uint16_t index) = 0;
   virtual void start_device() = 0;
+  virtual void settle_device() = 0;
   virtual void reset_device() = 0;
   [[nodiscard]] virtual Result<bool> serve(std::uint16_t index) = 0;
   [[nodiscard]] virtual Result<bool> serve_host() = 0;
@@ -201,6 +218,8 @@ class Lifecycle {
   /// Back to its first configuration, in the layout that these features ask for.
   static void renew(QueueConfig& config, std::uint64_t features);
   [[nodiscard]] Result<void> start();
+  /// There is something for work().
+  void wake();
   [[nodiscard]] std::unexpected<Error> needs_reset(const Error& why);
   /// The driver gets to see the configuration space as it is now.
   void show_config();
@@ -216,6 +235,8 @@ class Lifecycle {
   std::uint64_t accepted_ = 0;
   std::uint8_t status_ = 0;
   bool started_ = false;  // the device was, and was not reset since
+  bool memory_access_ = true;
+  bool host_waits_ = false;  // host_ready() was called while guest memory was out of reach
   std::uint32_t generation_ = 0;
   std::vector<std::byte> shown_config_;  // when the driver last read from it; empty: never
   std::vector<Queue> queues_;
@@ -276,6 +297,7 @@ class DeviceLifecycle final : public Lifecycle, private Driver<M> {
     rings_[index].reset();
   }
   void start_device() override { device_.start(); }
+  void settle_device() override { device_.settle(); }
   void reset_device() override {
     device_.reset();
     for (std::uint16_t i = 0; i < queue_count(); ++i) rings_[i].reset();

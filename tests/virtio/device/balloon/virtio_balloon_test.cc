@@ -324,6 +324,19 @@ TEST_P(BalloonTest, SavingPutsTheBufferOfStatisticsBackAndItIsNotHeardTwice) {
   EXPECT_EQ(backend.heard.size(), 2U);
 }
 
+TEST_P(BalloonTest, TheBufferOfStatisticsIsKeptAgainWhenMemoryIsBack) {
+  start();
+  give({stat(0, 1)});
+  lifecycle.set_memory_access(false);
+  EXPECT_EQ(lifecycle.queue(kStatsq).in_flight(), 0U);
+  ask();
+  EXPECT_EQ(guest.used(kStatsq), std::nullopt);
+  lifecycle.set_memory_access(true);
+  guest.work();
+  EXPECT_EQ(guest.used(kStatsq), 0U);  // asked for meanwhile
+  EXPECT_EQ(backend.heard.size(), 1U);
+}
+
 TEST_P(BalloonTest, ABackEndNeedNotListen) {
   class Deaf final : public BalloonBackend {
    public:

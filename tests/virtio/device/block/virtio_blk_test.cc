@@ -332,6 +332,37 @@ TYPED_TEST(VirtioBlkTest, SavesWithNothingInFlightAndGoesOn) {
   EXPECT_EQ(this->rings[0]->take_used()->len, 1u);
 }
 
+TYPED_TEST(VirtioBlkTest, MemoryGoesWhenNothingIsInFlightAnyMore) {
+  this->run();
+  for (unsigned i = 0; i < 5; ++i) this->ask(i, VIRTIO_BLK_T_IN, i);  // one more than there is room
+  this->serve();
+  ASSERT_EQ(this->deferred.pending().size(), 4u);
+
+  this->lifecycle.set_memory_access(false);
+  EXPECT_TRUE(this->deferred.pending().empty());
+  EXPECT_THAT(this->interrupts.used, ElementsAre(0));
+  for (unsigned i = 0; i < 4; ++i) EXPECT_EQ(this->status(i), VIRTIO_BLK_S_OK) << i;
+  EXPECT_EQ(this->data(3), this->sector(3));
+
+  this->memory.clear_log();
+  this->ask(5, VIRTIO_BLK_T_IN, 5, 1);
+  EXPECT_FALSE(this->serve(1));
+  EXPECT_FALSE(this->lifecycle.host_ready().value());
+  ASSERT_TRUE(this->lifecycle.save());
+  ASSERT_TRUE(this->lifecycle.disable_queue(1));
+  EXPECT_TRUE(this->memory.fetches().empty());
+  EXPECT_TRUE(this->memory.writes().empty());
+  EXPECT_TRUE(this->deferred.pending().empty());
+
+  this->host.woken = false;
+  this->lifecycle.set_memory_access(true);
+  EXPECT_TRUE(this->host.woken);
+  EXPECT_EQ(this->lifecycle.work(), false);
+  ASSERT_EQ(this->deferred.pending().size(), 1u);
+  this->finish(0);
+  EXPECT_EQ(this->status(4), VIRTIO_BLK_S_OK);
+}
+
 TYPED_TEST(VirtioBlkTest, TheCacheModeOfADriverToComeIsTheOffers) {
   const auto saved = this->lifecycle.save();
   ASSERT_TRUE(this->lifecycle.restore(*saved));

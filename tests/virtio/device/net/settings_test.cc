@@ -168,6 +168,26 @@ TEST_P(SavedDeviceTest, BuffersThatAreHeldAreTheDriversAgain) {
   for (const auto length : {40U, 40U, 32U}) EXPECT_EQ(used(kRx), length);
 }
 
+TEST_P(SavedDeviceTest, AFrameWaitsWithoutBuffersWhileMemoryIsOutOfReach) {
+  constexpr auto kMerge = bits({VIRTIO_NET_F_MRG_RXBUF});
+  run(kMerge);
+  add_rx(40);
+  add_rx(80, plus(kIn, 0x100));
+  arrive(frame(150));
+  host_ready();
+  ASSERT_EQ(lifecycle->queue(kRx).in_flight(), 2U);
+
+  lifecycle->set_memory_access(false);
+  EXPECT_EQ(lifecycle->queue(kRx).in_flight(), 0U);
+  add_rx(80, plus(kIn, 0x200));
+  EXPECT_FALSE(kick(kRx));
+  EXPECT_EQ(used(kRx), std::nullopt);
+
+  lifecycle->set_memory_access(true);
+  EXPECT_FALSE(lifecycle->work().value());
+  for (const auto length : {40U, 80U, 42U}) EXPECT_EQ(used(kRx), length);
+}
+
 TEST_P(SavedDeviceTest, AFrameThatWaitedIsNotSaved) {
   constexpr auto kMerge = bits({VIRTIO_NET_F_MRG_RXBUF});
   run(kMerge);

@@ -94,6 +94,13 @@ TEST_F(MmioTransportTest, ADriverBringsTheDeviceUp) {
   EXPECT_EQ(lifecycle.queue(1).size(), 16);
 }
 
+TEST_F(MmioTransportTest, MemoryIsAlwaysInReach) {
+  run_by_registers();
+  lifecycle.set_memory_access(false);
+  const MmioTransport other(lifecycle, line);
+  EXPECT_TRUE(lifecycle.serving());
+}
+
 TEST_F(MmioTransportTest, AQueueThatThereIsNotHasSizeZero) {
   ASSERT_TRUE(write(kQueueSelOffset, 0x10000));  // not queue 0
   EXPECT_EQ(read(kQueueSizeMaxOffset), 0U);

@@ -179,6 +179,7 @@ TEST_F(PciTransportTest, ADeviceWithoutConfigurationSpaceHasNoCapabilityForIt) {
     void start() override {}
     Result<bool> serve(std::uint16_t) override { return false; }
     void stop_queue(std::uint16_t) override {}
+    void settle() override {}
     void reset() override {}
     Result<void> save(std::vector<std::byte>&) override { return {}; }
     Result<void> restore(std::span<const std::byte>) override { return {}; }
@@ -330,6 +331,84 @@ TEST_F(PciTransportTest, WithoutMsixThePinIsAssertedUntilIsrIsRead) {
   EXPECT_EQ(read(kIsrAt, 1), Answer{0});
   EXPECT_EQ(config_read(pci::kStatus, 2) & pci::kStatusInterrupt, 0U);
   EXPECT_THAT(sink.all, IsEmpty());
+}
+
+TEST_F(PciTransportTest, ADriverThatForgetsBusMasterIsNotServedBeforeItSetsIt) {
+  ASSERT_TRUE(config_write(pci::kCommand, 2, pci::kCommandMemory));
+  memory.clear_log();
+  run_by_registers();
+  EXPECT_EQ(read(kDeviceStatus, 1), Answer{kRunning});
+  testing::Driver driver(guest, layouts[1]);
+  driver.add_chain({{GuestAddress(0x4000), 4, true}});
+  ASSERT_TRUE(write(kNotifyAt + 4, 2, 1));
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(host.wakes, 0);
+  EXPECT_THAT(memory.fetches(), IsEmpty());
+  EXPECT_THAT(memory.writes(), IsEmpty());
+
+  ASSERT_TRUE(config_write(pci::kCommand, 2, pci::kCommandMemory | pci::kCommandMaster));
+  EXPECT_EQ(host.wakes, 1);
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_EQ(driver.used_index(), 1);
+  EXPECT_EQ(read(kIsrAt, 1), Answer{kIsrQueue});
+}
+
+TEST_F(PciTransportTest, WhatEndsWithBusMasterIsNotifiedOfByThePin) {
+  run_by_registers();
+  device.notifies_last = true;
+  ASSERT_TRUE(config_write(pci::kCommand, 2, pci::kCommandMemory));
+  EXPECT_FALSE(lifecycle.serving());
+  EXPECT_THAT(pin.wanted, IsEmpty());  // the bus looks at it
+  EXPECT_THAT(vmm.take(), ElementsAre("high 3"));
+  EXPECT_EQ(read(kIsrAt, 1), Answer{kIsrQueue});
+}
+
+TEST_F(PciTransportTest, WhatEndsWithBusMasterIsNotifiedOfByAMessageAndLaterOnesWait) {
+  run_by_registers();
+  use_msix();
+  device.notifies_last = true;
+  ASSERT_TRUE(config_write(pci::kCommand, 2, pci::kCommandMemory));
+  EXPECT_THAT(messages(), ElementsAre(1U));
+  device.driver->config_changed();
+  EXPECT_THAT(messages(), IsEmpty());
+  EXPECT_EQ(read(kIsrAt, 1), Answer{kIsrConfiguration});
+  ASSERT_TRUE(config_write(pci::kCommand, 2, pci::kCommandMemory | pci::kCommandMaster));
+  EXPECT_THAT(messages(), ElementsAre(0U));
+}
+
+TEST_F(PciTransportTest, AResetOfTheBusTakesMemoryFromTheDevice) {
+  run_by_registers();
+  bus.reset();
+  EXPECT_TRUE(lifecycle.running());
+  EXPECT_FALSE(lifecycle.serving());
+}
+
+TEST_F(PciTransportTest, ANewTransportBeginsWithoutBusMaster) {
+  run_by_registers();
+  transport.reset();
+  EXPECT_TRUE(lifecycle.serving());
+  transport = PciTransport::create(lifecycle, sink, pin).value();
+  EXPECT_FALSE(lifecycle.serving());
+}
+
+TEST_F(PciTransportTest, BusMasterIsRestoredWithTheBus) {
+  run_by_registers();
+  const auto serving = std::pair(lifecycle.save().value(), bus.encode());
+  ASSERT_TRUE(config_write(pci::kCommand, 2, pci::kCommandMemory));
+  const auto kept_away = std::pair(lifecycle.save().value(), bus.encode());
+  EXPECT_EQ(kept_away.first, serving.first);
+
+  ASSERT_TRUE(lifecycle.restore(serving.first));
+  EXPECT_EQ(host.wakes, 0);
+  ASSERT_TRUE(bus.restore(serving.second));
+  EXPECT_TRUE(lifecycle.serving());
+  EXPECT_EQ(host.wakes, 1);
+  ASSERT_TRUE(lifecycle.restore(kept_away.first));
+  ASSERT_TRUE(bus.restore(kept_away.second));
+  EXPECT_FALSE(lifecycle.serving());
+  memory.clear_log();
+  EXPECT_FALSE(lifecycle.work().value());
+  EXPECT_THAT(memory.fetches(), IsEmpty());
 }
 
 TEST_F(PciTransportTest, TheIsrIsReadAsOneByte) {

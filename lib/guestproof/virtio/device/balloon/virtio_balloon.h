@@ -140,6 +140,7 @@ class VirtioBalloon final : public VirtioDevice<M> {
     put_back();
     state_.statistics_seen = 0;
   }
+  void settle() override { put_back(); }
   void reset() override {
     put_back();
     const auto target = state_.config.num_pages;
@@ -160,7 +161,6 @@ class VirtioBalloon final : public VirtioDevice<M> {
   }
 
   [[nodiscard]] Result<void> save(std::vector<std::byte>& out) override {
-    put_back();
     const auto bytes = std::as_bytes(std::span(&state_, 1));
     out.insert(out.end(), bytes.begin(), bytes.end());
     return {};

@@ -8,9 +8,9 @@
 //   VIRTIO_BLK_F_CONFIG_WCE: 0 or 1 with VIRTIO_BLK_F_FLUSH, and without that, since nothing could
 //   make a write stable then, 0. It reads as what it is, and as 0 when it was not negotiated.
 // - A queue whose requests find no room in the engine is gone on with when others are answered.
-// - Reset, queue reset and save wait until nothing is in flight: as long as the storage takes.
-//   Requests in flight are answered, of all queues; a queue that is reset is not notified of it.
-//   Other queues that waited for room are gone on with then.
+// - Reset, queue reset, save and the loss of guest memory wait until nothing is in flight: as long
+//   as the storage takes. Requests in flight are answered, of all queues; a queue that is reset is
+//   not notified of it. Other queues that waited for room are gone on with then.
 //
 // Thread-safety: none, see VirtioDevice.
 // Specification: virtio 1.3 §5.2.
@@ -57,6 +57,7 @@ class VirtioBlk final : public VirtioDevice<M> {
   void start() override;
   [[nodiscard]] Result<bool> serve(std::uint16_t queue) override;
   void stop_queue(std::uint16_t queue) override;
+  void settle() override;
   void reset() override;
   [[nodiscard]] int host_fd() const override { return backend_.completion_fd(); }
   [[nodiscard]] Result<bool> host_ready() override;
@@ -73,6 +74,7 @@ class VirtioBlk final : public VirtioDevice<M> {
         space_(offer.space()),
         sizes_(offer.queues, offer.queue_size),
         waiting_(offer.queues, false),
+        answered_(offer.queues, false),
         wants_write_back_(offer.write_back) {}
 
   [[nodiscard]] bool write_back() const {
@@ -87,16 +89,21 @@ class VirtioBlk final : public VirtioDevice<M> {
   void drain() {
     if (engine_) engine_->drain(observer());
   }
-  /// Tells the VMM what failed.
+  /// Notes what was answered, and tells the VMM what failed.
   [[nodiscard]] auto observer() {
     return [this](const Outcome& outcome) {
+      answered_[outcome.queue] = true;
       if (outcome.error) driver_->refused(outcome.queue, *outcome.error);
     };
   }
-  /// Of what was answered between turns; a queue that is about to be reset is left out.
+  /// Of what was answered between turns, or before a queue broke; a queue that is about to be reset
+  /// is left out. Where nothing was answered guest memory is not asked.
   void notify(std::optional<std::uint16_t> but = std::nullopt) {
-    for (std::uint16_t i = 0; i < sizes_.size(); ++i)
-      if (i != but && driver_->queue(i).needs_notification()) driver_->notify_used(i);
+    for (std::uint16_t i = 0; i < sizes_.size(); ++i) {
+      const bool asks = answered_[i] && i != but;
+      answered_[i] = false;
+      if (asks && driver_->queue(i).needs_notification()) driver_->notify_used(i);
+    }
   }
 
   /// After drain(): nothing else tells of the room that there is now.
@@ -110,7 +117,8 @@ class VirtioBlk final : public VirtioDevice<M> {
   AsyncBackend& backend_;
   mutable VirtioBlkConfig space_;  // writeback is what it is at the time of asking
   std::vector<std::uint16_t> sizes_;
-  std::vector<bool> waiting_;  // by queue: there was no room for its next request
+  std::vector<bool> waiting_;   // by queue: there was no room for its next request
+  std::vector<bool> answered_;  // by queue: since it was last asked whether to notify
   bool wants_write_back_;
   Driver<M>* driver_ = nullptr;
   std::optional<Engine<VirtQueue<M>>> engine_;  // while started
@@ -175,18 +183,23 @@ void VirtioBlk<M>::stop_queue(std::uint16_t queue) {
 }
 
 template <GuestMemory M>
+void VirtioBlk<M>::settle() {
+  drain();
+  notify();
+  serve_waiting();
+}
+
+template <GuestMemory M>
 void VirtioBlk<M>::reset() {
   drain();
   engine_.reset();
   waiting_.assign(waiting_.size(), false);
+  answered_.assign(answered_.size(), false);
   wants_write_back_ = offer_.write_back;
 }
 
 template <GuestMemory M>
 Result<void> VirtioBlk<M>::save(std::vector<std::byte>& out) {
-  drain();
-  notify();
-  serve_waiting();
   const auto space = config();
   out.insert(out.end(), space.begin(), space.end());
   return {};

@@ -140,6 +140,7 @@ class VirtioConsole final : public VirtioDevice<M> {
     else
       wait_for(*id, PortPoll::Direction::kInput, -1);
   }
+  void settle() override {}
   void reset() override {
     started_ = false;
     control_.reset();

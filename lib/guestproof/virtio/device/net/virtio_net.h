@@ -108,6 +108,9 @@ class VirtioNet final : public VirtioDevice<M> {
   void start() override;
   [[nodiscard]] Result<bool> serve(std::uint16_t queue) override;
   void stop_queue(std::uint16_t queue) override;
+  void settle() override {
+    for (auto& pair : pairs_) pair.room.put_back();
+  }
   void reset() override;
   [[nodiscard]] int host_fd() const override { return backend_.host_fd(); }
   [[nodiscard]] Result<bool> host_ready() override;
@@ -280,7 +283,6 @@ Result<bool> VirtioNet<M>::serve_pairs(std::uint16_t begin, std::uint16_t end) {
 
 template <GuestMemory M>
 Result<void> VirtioNet<M>::save(std::vector<std::byte>& out) {
-  for (auto& pair : pairs_) pair.room.put_back();
   append(settings_, out);
   return {};
 }

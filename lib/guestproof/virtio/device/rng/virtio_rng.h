@@ -44,6 +44,7 @@ class VirtioRng final : public VirtioDevice<M> {
   void attach(Driver<M>& driver) override { driver_ = &driver; }
   void start() override {}
   void stop_queue(std::uint16_t) override {}
+  void settle() override {}
   void reset() override { bytes_ = {}; }
   [[nodiscard]] int host_fd() const override { return source_.host_fd(); }
 

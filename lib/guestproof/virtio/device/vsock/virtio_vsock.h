@@ -58,6 +58,7 @@ class VirtioVsock final : public VirtioDevice<M> {
   void stop_queue(std::uint16_t queue) override {
     if (queue == kTxQueue) tx_waits_ = false;  // nothing is there any more that could
   }
+  void settle() override {}
   void reset() override {
     connections_.reset();
     started_ = reset_owed_ = tx_waits_ = false;

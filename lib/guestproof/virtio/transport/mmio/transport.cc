@@ -62,6 +62,7 @@ MmioTransport::MmioTransport(Lifecycle& lifecycle, InterruptLine& line,
       line_(line),
       shared_(shared.begin(), shared.end()),
       vendor_id_(vendor_id) {
+  lifecycle_.set_memory_access(true);
   lifecycle_.connect(this);
 }
 

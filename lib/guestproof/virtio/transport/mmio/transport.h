@@ -48,6 +48,7 @@ class MmioTransport final : private Interrupts {
   static constexpr std::uint64_t kBytes = 0x1000;
 
   /// All outlive this. `vendor_id` is VendorID's value; the specification gives it no meaning.
+  /// There is no register that keeps the device away from guest memory: it always may touch it.
   MmioTransport(Lifecycle& lifecycle, InterruptLine& line,
                 std::span<const SharedMemoryRegion> shared = {}, std::uint32_t vendor_id = 0);
   ~MmioTransport() override { lifecycle_.connect(nullptr); }

@@ -128,7 +128,7 @@ Result<void> check_field(std::uint64_t offset, std::size_t width) {
   return fail(DeviceError::kAccessWidth, width, wanted);
 }
 
-/// While a guest accesses the function its bus looks at the pin by itself.
+/// While the function's registers are accessed its bus looks at the pin by itself.
 class Accessing {
  public:
   explicit Accessing(bool& flag) : flag_(flag), before_(std::exchange(flag, true)) {}
@@ -175,6 +175,7 @@ PciTransport::PciTransport(Lifecycle& lifecycle, const pci::ConfigSpace& config,
       window_(window),
       config_vector_(VIRTIO_MSI_NO_VECTOR),
       queue_vectors_(lifecycle.queue_count(), VIRTIO_MSI_NO_VECTOR) {
+  lifecycle_.set_memory_access(false);
   lifecycle_.connect(this);
 }
 
@@ -419,6 +420,11 @@ Result<void> PciTransport::write_window(unsigned at, std::span<const std::byte> 
   const auto place = window(at, data.size());
   if (!place) return std::unexpected(place.error());
   return function_.write_bar(place->bar, place->offset, data.first(place->length));
+}
+
+void PciTransport::bus_master_changed(bool on) {
+  const Accessing now(accessed_);
+  lifecycle_.set_memory_access(on);
 }
 
 std::vector<std::byte> PciTransport::save() const {

@@ -23,6 +23,11 @@
 //   pci_cfg_data and is not shorter than that; what is more has zeros. With any other capability
 //   or access it reads as zeros and writes nothing.
 //
+// While Bus Master is clear in the function's command register, as it is at first, the device
+// leaves guest memory alone (PCI Local Bus 3.0 §6.2.2; lifecycle.h has what that means): a write
+// that clears it returns when nothing is in flight any more. A driver may set it before or after
+// DRIVER_OK. Messages are writes to memory, too, and pending meanwhile; the pin is not.
+//
 // With MSI-X enabled a notification is the vector's message, and one of the configuration also sets
 // its bit in ISR status; without it, a notification is ISR status and interrupt pin (§4.1.4.5.1).
 // The function wants its pin while ISR status is not 0; with MSI-X enabled nobody hears of that.
@@ -64,7 +69,9 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
   /// The registers that are the transport's own; save the life cycle and the bus beside it, the
   /// life cycle before both: what it finishes then is notified of here, or pending in the bus.
   [[nodiscard]] std::vector<std::byte> save() const;
-  /// Of a transport whose bus is restored: the pin is set as ISR status says. Errors:
+  /// Of a transport whose bus is restored: the pin is set as ISR status says. The life cycle is
+  /// restored before the bus, which says whether it may serve: nothing that was going on here ends
+  /// in restored memory then, and no queue is served before Bus Master is known. Errors:
   /// DeviceStateError; nothing is changed.
   [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes);
 
@@ -85,6 +92,7 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
                                        std::span<const std::byte> data) override;
   [[nodiscard]] Result<void> read_window(unsigned at, std::span<std::byte> data) override;
   [[nodiscard]] Result<void> write_window(unsigned at, std::span<const std::byte> data) override;
+  void bus_master_changed(bool on) override;
 
   /// What the capability for configuration access names.
   struct Window {
@@ -112,7 +120,7 @@ class PciTransport final : private Interrupts, private pci::FunctionOwner {
   pci::Function function_;
   InterruptLine& pin_;
   std::uint8_t window_;    // offset of the capability for configuration access
-  bool accessed_ = false;  // by the guest, at this moment
+  bool accessed_ = false;  // by way of its bus, at this moment
   std::uint32_t device_feature_select_ = 0;
   std::uint32_t driver_feature_select_ = 0;
   std::uint16_t queue_select_ = 0;
