@@ -25,6 +25,7 @@ GROUPS = {
     "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],
     "report": ["python3-rich", "python3-jinja2", "python3-matplotlib"],
     "tooltest": ["python3-pytest"],
+    "tables": ["acpica-tools", "device-tree-compiler"],
     "kvm": ["qemu-system-x86", "qemu-system-arm", "qemu-system-misc"],
 }
 KERNELS = "kernels"

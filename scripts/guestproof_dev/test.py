@@ -41,7 +41,7 @@ def add_arguments(parser):
 
 
 def main(args) -> int:
-    setup.ensure({"build", "check", "tooltest"})
+    setup.ensure({"build", "check", "tables", "tooltest"})
     # Tests on a KVM are few, and the rest of a build takes longer than they do.
     on_kvm = _ON_KVM.fullmatch(args.label or "")
     targets = ["kvm"] if on_kvm else [] if args.preset == "dev" else ["unit", "prop"]

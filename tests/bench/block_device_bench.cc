@@ -31,7 +31,7 @@ class QuietHost final : public virtio::Host {
   void refused(std::uint16_t, const Error&) override { GUESTPROOF_INVARIANT(false); }
 };
 
-class CountingLine final : public virtio::InterruptLine {
+class CountingLine final : public InterruptLine {
  public:
   void set(bool asserted) override { interrupts += asserted ? 1 : 0; }
   std::uint64_t interrupts = 0;

@@ -19,13 +19,6 @@ bool overlap(const AddressWindow& a, const AddressWindow& b) {
          b.base <= a.base + (a.size - 1);
 }
 
-/// The first place whose base is above the address.
-template <class Places>
-auto behind(Places& places, std::uint64_t address) {
-  return std::ranges::upper_bound(places, address, {},
-                                  [](const auto& place) { return place.range.base; });
-}
-
 }  // namespace
 
 Result<BarMap> BarMap::create(const BarWindows& windows) {
@@ -56,19 +49,14 @@ bool BarMap::in_a_window(const BarRange& range) const {
 Result<void> BarMap::place(const Place& place) {
   const auto& range = place.range;
   if (!in_a_window(range)) return fail(PciError::kBarOutside, range.base, range.size);
-  auto& all = places_[range.io ? 1 : 0];
-  const auto next = behind(all, range.last());  // the one before it starts at or before our last
-  if (next != all.begin() && std::prev(next)->range.last() >= range.base)
-    return fail(PciError::kBarOverlap, range.base, std::prev(next)->range.base);
-  all.insert(next, place);
+  const auto* other = places_[range.io ? 1 : 0].insert(range.base, range.last(), place);
+  if (other != nullptr) return fail(PciError::kBarOverlap, range.base, other->base);
   return {};
 }
 
 const BarMap::Place* BarMap::find(bool io, std::uint64_t address) const {
-  const auto& all = places(io);
-  const auto next = behind(all, address);
-  if (next == all.begin() || std::prev(next)->range.last() < address) return nullptr;
-  return &*std::prev(next);
+  const auto* found = places_[io ? 1 : 0].find(address);
+  return found == nullptr ? nullptr : &found->value;
 }
 
 }  // namespace guestproof::pci

@@ -13,8 +13,8 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
+#include "guestproof/base/range_map.h"
 #include "guestproof/pci/config_space.h"
 
 namespace guestproof::pci {
@@ -63,12 +63,10 @@ class BarMap {
 
  private:
   explicit BarMap(const BarWindows& windows) : windows_(windows) {}
-  using Places = std::vector<Place>;  // by base
-  [[nodiscard]] const Places& places(bool io) const { return places_[io ? 1 : 0]; }
   [[nodiscard]] bool in_a_window(const BarRange& range) const;
 
   BarWindows windows_;
-  std::array<Places, 2> places_;
+  std::array<RangeMap<Place>, 2> places_;  // memory, ports
 };
 
 }  // namespace guestproof::pci

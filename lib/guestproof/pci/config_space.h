@@ -24,7 +24,7 @@
 #include <optional>
 #include <span>
 
-#include "guestproof/pci/bytes.h"
+#include "guestproof/base/bytes.h"
 #include "guestproof/pci/error.h"
 #include "guestproof/pci/registers.h"
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/invariant.h"
-#include "guestproof/pci/bytes.h"
 
 namespace guestproof::pci {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/checked.h"
-#include "guestproof/pci/bytes.h"
 
 namespace guestproof::pci {
 namespace {

@@ -28,7 +28,7 @@ constexpr std::array kRegisters{kMagicValueOffset,      kVersionOffset,
                                 kShmBaseHighOffset,     kQueueResetOffset,
                                 kConfigGenerationOffset};
 
-class MmioDeviceTransport final : public DeviceTransport, private virtio::InterruptLine {
+class MmioDeviceTransport final : public DeviceTransport, private InterruptLine {
  public:
   MmioDeviceTransport(virtio::Lifecycle& lifecycle, LifecycleModel& model)
       : transport_(lifecycle, *this), model_(model) {}
@@ -103,7 +103,7 @@ class MmioDeviceTransport final : public DeviceTransport, private virtio::Interr
     out.push_back(at(kQueueReadyOffset, 1));
   }
 
-  // virtio::InterruptLine
+  // InterruptLine
   void set(bool asserted) override {
     line_ = asserted;
     assertions_ += asserted;

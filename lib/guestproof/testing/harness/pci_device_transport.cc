@@ -33,7 +33,7 @@ constexpr std::array kFields{Field{kDeviceFeatureSelect, 4},  Field{kDeviceFeatu
                              Field{kQueueNotifConfigData, 2}, Field{kQueueReset, 2},
                              Field{kAdminQueueIndex, 2},      Field{kAdminQueueNum, 2}};
 
-class PciDeviceTransport final : public DeviceTransport, private virtio::InterruptLine {
+class PciDeviceTransport final : public DeviceTransport, private InterruptLine {
  public:
   PciDeviceTransport(virtio::Lifecycle& lifecycle, LifecycleModel& model)
       : bus_(pci::Bus::create(
@@ -186,7 +186,7 @@ class PciDeviceTransport final : public DeviceTransport, private virtio::Interru
     out.push_back(placed(kStructures, kQueueEnable, 2, 1));
   }
 
-  // virtio::InterruptLine
+  // InterruptLine
   void set(bool asserted) override { bus_.set_interrupt(kSlot, asserted); }
 
   PciEvents events_;

@@ -65,6 +65,11 @@ constexpr std::array kPciVocabulary{kRequest, kRequest, kRequest, kRequest, kReq
                                     kRequest, kRequest, kAccess,  kAccess,  kAccess,  kAccess,
                                     kAccess,  kSave,    kPatch,   kPatch,   kPatch,   kRestore,
                                     kRestore, kQueue,   kReset};
+// The devices of a board: what drivers do, accesses of any width, what the host does.
+constexpr std::array kPlatformVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest, kRequest,
+                                         kAccess,  kAccess,  kAccess,  kAccess,  kAccess,  kAccess,
+                                         kBackend, kBackend, kBackend, kBackend, kSave,    kPatch,
+                                         kPatch,   kPatch,   kRestore, kRestore, kQueue,   kReset};
 // One whose storage takes its time.
 constexpr std::array kSlowDeviceVocabulary{
     kRequest, kRequest, kRequest,  kRequest,  kRequest,  kRequest, kKick,   kKick,
@@ -98,6 +103,7 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "kvm_state") return kSavedStateVocabulary;
   if (target == "msix") return kMsixVocabulary;
   if (target == "pci_config") return kPciVocabulary;
+  if (target == "platform") return kPlatformVocabulary;
   return kEverything;
 }
 

@@ -10,7 +10,6 @@ namespace guestproof::virtio {
 namespace {
 
 using namespace pci_transport;
-using pci::Answer;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -49,23 +48,20 @@ class PciTransportTest : public LifecycleFixture {
   }
 
   [[nodiscard]] std::uint64_t config_read(std::uint64_t offset, std::size_t width) {
-    return pci::answer(width,
-                       [&](auto data) {
-                         return bus.read_ecam(std::uint64_t{kSlot.routing_id()} << 12 | offset,
-                                              data);
-                       })
+    return answer(width,
+                  [&](auto data) {
+                    return bus.read_ecam(std::uint64_t{kSlot.routing_id()} << 12 | offset, data);
+                  })
         .value;
   }
   Result<void> config_write(std::uint64_t offset, std::size_t width, std::uint64_t value) {
-    return bus.write_ecam(std::uint64_t{kSlot.routing_id()} << 12 | offset,
-                          pci::bytes_of(value, width));
+    return bus.write_ecam(std::uint64_t{kSlot.routing_id()} << 12 | offset, bytes_of(value, width));
   }
   [[nodiscard]] Answer read(std::uint64_t offset, std::size_t width) {
-    return pci::answer(width,
-                       [&](auto data) { return bus.read(false, kStructures + offset, data); });
+    return answer(width, [&](auto data) { return bus.read(false, kStructures + offset, data); });
   }
   Result<void> write(std::uint64_t offset, std::size_t width, std::uint64_t value) {
-    return bus.write(false, kStructures + offset, pci::bytes_of(value, width));
+    return bus.write(false, kStructures + offset, bytes_of(value, width));
   }
 
   /// Where the virtio capability of this type is, found as a driver finds it; 0 when it is not.
@@ -101,9 +97,8 @@ class PciTransportTest : public LifecycleFixture {
   /// Vector n has the message (0xfee00000 + 4n, n), unmasked; the queues have the vectors 1 and 2.
   void use_msix(std::uint16_t control = pci::kMsixEnable) {
     for (std::uint16_t vector = 0; vector < kVectors; ++vector) {
-      ASSERT_TRUE(
-          bus.write(false, kTable + 16 * vector, pci::bytes_of(0xfee00000 + 4 * vector, 8)));
-      ASSERT_TRUE(bus.write(false, kTable + 16 * vector + 8, pci::bytes_of(vector, 8)));
+      ASSERT_TRUE(bus.write(false, kTable + 16 * vector, bytes_of(0xfee00000 + 4 * vector, 8)));
+      ASSERT_TRUE(bus.write(false, kTable + 16 * vector + 8, bytes_of(vector, 8)));
       ASSERT_TRUE(write(kQueueSelect, 2, vector));
       const auto at = vector < 2 ? kQueueMsixVector : kConfigMsixVector;
       ASSERT_TRUE(write(at, 2, vector < 2 ? vector + 1 : 0));
@@ -126,7 +121,7 @@ class PciTransportTest : public LifecycleFixture {
   }
   [[nodiscard]] Answer read_window(unsigned at, std::size_t width) {
     const auto offset = capability(VIRTIO_PCI_CAP_PCI_CFG) + kCapTail + at;
-    return pci::answer(width, [&](auto data) {
+    return answer(width, [&](auto data) {
       return bus.read_ecam(std::uint64_t{kSlot.routing_id()} << 12 | offset, data);
     });
   }
@@ -194,12 +189,12 @@ TEST_F(PciTransportTest, ADeviceWithoutConfigurationSpaceHasNoCapabilityForIt) {
   ASSERT_TRUE(other);
   ASSERT_TRUE(bus.add({4, 0}, (*other)->function()));
   const auto bytes = (*other)->function().config().bytes();
-  EXPECT_EQ(pci::load(bytes.subspan(pci::kClassCode, 3)), 0x018000U);
+  EXPECT_EQ(load(bytes.subspan(pci::kClassCode, 3)), 0x018000U);
   std::vector<unsigned> types;
-  for (auto at = pci::load(bytes.subspan(pci::kCapabilitiesPointer, 1)); at != 0;
-       at = pci::load(bytes.subspan(at + 1, 1)))
-    if (pci::load(bytes.subspan(at, 1)) == pci::kCapabilityVendor)
-      types.push_back(static_cast<unsigned>(pci::load(bytes.subspan(at + 3, 1))));
+  for (auto at = load(bytes.subspan(pci::kCapabilitiesPointer, 1)); at != 0;
+       at = load(bytes.subspan(at + 1, 1)))
+    if (load(bytes.subspan(at, 1)) == pci::kCapabilityVendor)
+      types.push_back(static_cast<unsigned>(load(bytes.subspan(at + 3, 1))));
   EXPECT_THAT(types, ElementsAre(VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_CAP_ISR_CFG,
                                  VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_CAP_PCI_CFG));
 }
@@ -631,9 +626,9 @@ TEST_F(PciTransportTest, BehindTheVectorsAndTheirBitsTheOtherBarHasNothing) {
   run_by_registers(kVersion1 | feature_bit(VIRTIO_F_RING_RESET));
   for (const std::uint64_t offset : {std::uint64_t{kQueueReset}, std::uint64_t{0x100}}) {
     const auto behind =
-        pci::answer(2, [&](auto data) { return bus.read(false, kTable + offset, data); });
+        answer(2, [&](auto data) { return bus.read(false, kTable + offset, data); });
     EXPECT_EQ(behind, (Answer{0, Error(DeviceError::kRegister, offset)}));
-    EXPECT_EQ(bus.write(false, kTable + offset, pci::bytes_of(1, 2)).error(),
+    EXPECT_EQ(bus.write(false, kTable + offset, bytes_of(1, 2)).error(),
               Error(DeviceError::kRegister, offset));
   }
   EXPECT_TRUE(lifecycle.queue(1).active());

@@ -27,7 +27,7 @@
 #include <span>
 #include <vector>
 
-#include "guestproof/virtio/device/interrupt_line.h"
+#include "guestproof/base/interrupt_line.h"
 #include "guestproof/virtio/device/lifecycle.h"
 
 namespace guestproof::virtio {

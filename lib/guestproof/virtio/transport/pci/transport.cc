@@ -12,7 +12,7 @@
 #include <array>
 #include <bit>
 
-#include "guestproof/pci/bytes.h"
+#include "guestproof/base/bytes.h"
 #include "guestproof/virtio/transport/pci/registers.h"
 
 namespace guestproof::virtio {
@@ -54,9 +54,9 @@ std::array<std::byte, kCapBytes - 2 + kTail> capability(std::uint8_t type, std::
   body[0] = std::byte{kCapBytes + kTail};
   body[1] = std::byte{type};
   body[kCapBar - 2] = std::byte{kStructureBar};
-  pci::store(bytes.subspan(kCapOffset - 2, 4), offset);
-  pci::store(bytes.subspan(kCapLength - 2, 4), length);
-  if constexpr (kTail != 0) pci::store(bytes.subspan(kCapTail - 2, kTail), tail);
+  store(bytes.subspan(kCapOffset - 2, 4), offset);
+  store(bytes.subspan(kCapLength - 2, 4), length);
+  if constexpr (kTail != 0) store(bytes.subspan(kCapTail - 2, kTail), tail);
   return body;
 }
 
@@ -206,7 +206,7 @@ Result<void> PciTransport::read_bar(unsigned bar, std::uint64_t offset, std::spa
     case kCommonAt: {
       const auto value = read_common(in_page, data.size());
       if (!value) return std::unexpected(value.error());
-      pci::store(data, *value);
+      store(data, *value);
       return {};
     }
     case kIsrAt:
@@ -229,7 +229,7 @@ Result<void> PciTransport::write_bar(unsigned bar, std::uint64_t offset,
   const auto in_page = offset % kPageBytes;
   switch (offset - in_page) {
     case kCommonAt:
-      return write_common(in_page, data.size(), pci::load(data));
+      return write_common(in_page, data.size(), load(data));
     case kDeviceAt:
       return lifecycle_.write_config(in_page, data);
     case kNotifyAt:
@@ -397,9 +397,9 @@ Result<void> PciTransport::set_status(std::uint8_t value) {
 
 Result<PciTransport::Window> PciTransport::window(unsigned at, std::size_t width) const {
   const auto bytes = function_.config().bytes().subspan(window_);
-  const auto bar = static_cast<unsigned>(pci::load(bytes.subspan(kCapBar, 1)));
-  const auto offset = static_cast<std::uint32_t>(pci::load(bytes.subspan(kCapOffset, 4)));
-  const auto length = static_cast<std::uint32_t>(pci::load(bytes.subspan(kCapLength, 4)));
+  const auto bar = static_cast<unsigned>(load(bytes.subspan(kCapBar, 1)));
+  const auto offset = static_cast<std::uint32_t>(load(bytes.subspan(kCapOffset, 4)));
+  const auto length = static_cast<std::uint32_t>(load(bytes.subspan(kCapLength, 4)));
   if (length != 1 && length != 2 && length != 4)
     return fail(DeviceError::kRegisterValue, length, 4);
   if (offset % length != 0) return fail(DeviceError::kRegister, offset);
@@ -430,16 +430,16 @@ void PciTransport::bus_master_changed(bool on) {
 std::vector<std::byte> PciTransport::save() const {
   std::vector<std::byte> bytes(kStateHeaderBytes + 2 * queue_vectors_.size());
   const std::span out(bytes);
-  pci::store(out.subspan(0, 4), kStateMagic);
-  pci::store(out.subspan(4, 2), kStateVersion);
-  pci::store(out.subspan(6, 2), queue_vectors_.size());
-  pci::store(out.subspan(8, 4), device_feature_select_);
-  pci::store(out.subspan(12, 4), driver_feature_select_);
-  pci::store(out.subspan(16, 2), queue_select_);
-  pci::store(out.subspan(18, 2), config_vector_);
-  pci::store(out.subspan(20, 1), isr_);
+  store(out.subspan(0, 4), kStateMagic);
+  store(out.subspan(4, 2), kStateVersion);
+  store(out.subspan(6, 2), queue_vectors_.size());
+  store(out.subspan(8, 4), device_feature_select_);
+  store(out.subspan(12, 4), driver_feature_select_);
+  store(out.subspan(16, 2), queue_select_);
+  store(out.subspan(18, 2), config_vector_);
+  store(out.subspan(20, 1), isr_);
   for (std::size_t i = 0; i < queue_vectors_.size(); ++i)
-    pci::store(out.subspan(kStateHeaderBytes + 2 * i, 2), queue_vectors_[i]);
+    store(out.subspan(kStateHeaderBytes + 2 * i, 2), queue_vectors_[i]);
   return bytes;
 }
 
@@ -447,7 +447,7 @@ Result<void> PciTransport::restore(std::span<const std::byte> bytes) {
   const auto size = kStateHeaderBytes + 2 * queue_vectors_.size();
   if (bytes.size() != size) return fail(DeviceStateError::kBytes, bytes.size(), size);
   const auto field = [&](std::size_t at, std::size_t width) {
-    return pci::load(bytes.subspan(at, width));
+    return load(bytes.subspan(at, width));
   };
   if (field(0, 4) != kStateMagic) return fail(DeviceStateError::kMagic, field(0, 4), kStateMagic);
   if (field(4, 2) != kStateVersion)

@@ -44,8 +44,8 @@
 #include <span>
 #include <vector>
 
+#include "guestproof/base/interrupt_line.h"
 #include "guestproof/pci/function.h"
-#include "guestproof/virtio/device/interrupt_line.h"
 #include "guestproof/virtio/device/lifecycle.h"
 
 namespace guestproof::virtio {

@@ -1,4 +1,7 @@
-// The bytes of an access as a number, and back: little-endian, as all of PCI is.
+// The bytes of a guest's access, or of saved state, as a number, and back: little-endian, as PCI
+// and the devices of a PC are on every host.
+//
+// Thread-safety: pure functions.
 #pragma once
 
 #include <algorithm>
@@ -6,7 +9,7 @@
 #include <cstdint>
 #include <span>
 
-namespace guestproof::pci {
+namespace guestproof {
 
 /// REQUIRES: at most 8 bytes.
 [[nodiscard]] constexpr std::uint64_t load(std::span<const std::byte> data) {
@@ -24,7 +27,7 @@ constexpr void store(std::span<std::byte> data, std::uint64_t number) {
   }
 }
 
-/// What a read gets that nobody answers: all ones (PCI 3.0 §6.1).
+/// What a read gets that nobody answers: all ones (PCI 3.0 §6.1; the pull-ups of an ISA bus).
 inline void answer_nothing(std::span<std::byte> data) { std::ranges::fill(data, std::byte{0xff}); }
 
-}  // namespace guestproof::pci
+}  // namespace guestproof

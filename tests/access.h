@@ -1,4 +1,4 @@
-// Accesses of numbers, as a guest makes them.
+// Accesses of numbers, as a guest makes them. To be included by tests of what answers them.
 #pragma once
 
 #include <array>
@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/error.h"
-#include "guestproof/pci/bytes.h"
 
-namespace guestproof::pci {
+namespace guestproof {
 
 /// The bytes of an access.
 inline std::vector<std::byte> bytes_of(std::uint64_t number, std::size_t width) {
@@ -36,4 +36,4 @@ Answer answer(std::size_t width, Read&& read) {
   return {load(data), done ? std::nullopt : std::optional(done.error())};
 }
 
-}  // namespace guestproof::pci
+}  // namespace guestproof

@@ -1,0 +1,33 @@
+# What Intel's ACPI compiler makes of the tables: each is disassembled without a complaint, and what comes out compiles
+# again, into the same bytes.
+find_program(iasl iasl)
+if(NOT iasl)
+  message(FATAL_ERROR "there is no iasl; `scripts/dev setup tables` installs it")
+endif()
+file(REMOVE_RECURSE ${SCRATCH})
+execute_process(COMMAND ${WRITER} ${SCRATCH} COMMAND_ERROR_IS_FATAL ANY)
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT code EQUAL 0 OR said MATCHES "(Error|Warning) +[0-9]|ACPI (BIOS )?(Error|Warning)|Invalid|Incorrect|Could not")
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}: ${code}\n${said}")
+  endif()
+endfunction()
+
+file(GLOB tables ${SCRATCH}/*/*.dat)
+list(LENGTH tables number)
+if(number LESS 4)
+  message(FATAL_ERROR "there are only ${number} tables in ${SCRATCH}")
+endif()
+foreach(table IN LISTS tables)
+  string(REGEX REPLACE "\\.dat$" "" stem ${table})
+  run(${iasl} -d ${table})
+  run(${iasl} -oa -p ${stem}_again ${stem}.dsl)
+  # Behind the header, which says who compiled it.
+  file(READ ${table} ours OFFSET 36 HEX)
+  file(READ ${stem}_again.aml theirs OFFSET 36 HEX)
+  if(NOT ours STREQUAL theirs)
+    message(FATAL_ERROR "${stem}.dsl compiles into another table than it is from")
+  endif()
+endforeach()

@@ -1,0 +1,202 @@
+#include "guestproof/acpi/tables.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <string>
+
+#include "guestproof/base/bytes.h"
+#include "print.h"
+
+namespace guestproof::acpi {
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+std::uint64_t number(Bytes table, std::size_t at, std::size_t width) {
+  return load(table.subspan(at, width));
+}
+std::string text(Bytes table, std::size_t at, std::size_t length) {
+  return {reinterpret_cast<const char*>(table.data()) + at, length};
+}
+unsigned sum(Bytes bytes) {
+  unsigned total = 0;
+  for (const auto byte : bytes) total += std::to_integer<unsigned>(byte);
+  return total & 0xff;
+}
+
+/// Looks at tables as a guest does.
+class Reader {
+ public:
+  explicit Reader(const Config& config, GuestAddress base = kTablesBase)
+      : tables_(build(config, base).value()) {}
+
+  [[nodiscard]] Bytes rsdp() const { return Bytes(tables_.bytes).first(36); }
+  [[nodiscard]] Bytes xsdt() const { return at(number(rsdp(), 24, 8)); }
+  /// Empty when the XSDT has none of that signature.
+  [[nodiscard]] Bytes table(std::string_view signature) const {
+    for (std::size_t entry = 36; entry < xsdt().size(); entry += 8)
+      if (const auto found = at(number(xsdt(), entry, 8)); text(found, 0, 4) == signature)
+        return found;
+    return {};
+  }
+  [[nodiscard]] Bytes dsdt() const { return at(number(table("FACP"), 140, 8)); }
+  [[nodiscard]] Bytes all() const { return tables_.bytes; }
+
+ private:
+  [[nodiscard]] Bytes at(std::uint64_t address) const {
+    const auto rest = Bytes(tables_.bytes).subspan(address - tables_.rsdp.raw());
+    return rest.first(number(rest, 4, 4));
+  }
+  Tables tables_;
+};
+
+bool contains(Bytes table, std::string_view bytes) {
+  return text(table, 0, table.size()).find(bytes) != std::string::npos;
+}
+
+TEST(AcpiTablesTest, PointersAndChecksumsHold) {
+  const Reader reader({.pci = PciRoot{.ecam = 0xe000'0000}}, GuestAddress(0x7'1230));
+
+  EXPECT_EQ(text(reader.rsdp(), 0, 8), "RSD PTR ");
+  EXPECT_EQ(number(reader.rsdp(), 15, 1), 2u);
+  EXPECT_EQ(sum(reader.rsdp().first(20)), 0u);
+  EXPECT_EQ(sum(reader.rsdp()), 0u);
+  EXPECT_EQ(text(reader.xsdt(), 0, 4), "XSDT");
+  EXPECT_EQ(reader.xsdt().size(), 36u + 3 * 8);
+  for (const auto table : {reader.xsdt(), reader.table("FACP"), reader.table("APIC"),
+                           reader.table("MCFG"), reader.dsdt()}) {
+    EXPECT_EQ(sum(table), 0u) << text(table, 0, 4);
+    EXPECT_EQ(text(table, 10, 14), "GPROOFGPROOFVM");
+  }
+  EXPECT_EQ(text(reader.dsdt(), 0, 4), "DSDT");
+}
+
+TEST(AcpiTablesTest, TheFadtDescribesAHardwareReducedMachine) {
+  const auto fadt = Reader({.power = {.reset = 0x700,
+                                      .reset_value = 0x42,
+                                      .sleep_control = 0x701,
+                                      .sleep_status = 0x702}})
+                        .table("FACP");
+
+  EXPECT_EQ(fadt.size(), 276u);
+  EXPECT_EQ(number(fadt, 8, 1), 6u);
+  EXPECT_EQ(number(fadt, 109, 2), 0x24u);
+  EXPECT_EQ(number(fadt, 112, 4), 0x100431u);
+  EXPECT_EQ(number(fadt, 116, 4), 0x01000801u);
+  EXPECT_EQ(number(fadt, 120, 8), 0x700u);
+  EXPECT_EQ(number(fadt, 128, 1), 0x42u);
+  EXPECT_EQ(number(fadt, 244, 4), 0x01000801u);
+  EXPECT_EQ(number(fadt, 248, 8), 0x701u);
+  EXPECT_EQ(number(fadt, 260, 8), 0x702u);
+}
+
+TEST(AcpiTablesTest, TheMadtHasEveryProcessor) {
+  const Reader reader({.apic_ids = {0, 2, 254, 255, 0x1'0000}});
+  const auto madt = reader.table("APIC");
+
+  EXPECT_EQ(number(madt, 36, 4), 0xfee0'0000u);
+  EXPECT_EQ(number(madt, 40, 4), 0u);
+  EXPECT_EQ(number(madt, 44, 8), 0x1'00'00'08'00u);
+  EXPECT_EQ(number(madt, 52, 8), 0x1'02'01'08'00u);
+  EXPECT_EQ(number(madt, 60, 8), 0x1'fe'02'08'00u);
+  EXPECT_EQ(number(madt, 68, 8), 0xff'0000'1009u);
+  EXPECT_EQ(number(madt, 76, 8), 0x3'0000'0001u);
+  EXPECT_EQ(number(madt, 84, 8), 0x1'0000'0000'1009u);
+  EXPECT_EQ(number(madt, 92, 8), 0x4'0000'0001u);
+  EXPECT_EQ(number(madt, 100, 4), 0x0c01u);
+  EXPECT_EQ(number(madt, 104, 8), 0xfec0'0000u);
+  EXPECT_EQ(madt.size(), 112u);
+}
+
+TEST(AcpiTablesTest, DevicesAreInTheDefinitionBlock) {
+  Config config;
+  config.serial_ports = {{0x3f8, 4}};
+  config.virtio_windows = {{0xd000'0000, 0x1000, 5}, {0xd000'1000, 0x1000, 6}};
+  config.power_button_gsi = 9;
+  config.pci = PciRoot{.ecam = 0xe000'0000,
+                       .memory = {{{0xd010'0000, 0x10'0000}, {}}},
+                       .io = {0xc000, 0x1000},
+                       .intx_gsi = {16, 17, 18, 19}};
+  const Reader everything(config), least({});
+
+  for (const auto* name : {"COM1", "VR00", "VR01", "PWRB", "GED_", "PCI0", "ECAM"}) {
+    EXPECT_TRUE(contains(everything.dsdt(), name)) << name;
+    EXPECT_FALSE(contains(least.dsdt(), name)) << name;
+  }
+  EXPECT_TRUE(contains(least.dsdt(), "\\_S5_"));
+  EXPECT_TRUE(least.table("MCFG").empty());
+  const auto mcfg = everything.table("MCFG");
+  EXPECT_EQ(number(mcfg, 44, 8), 0xe000'0000u);
+  EXPECT_EQ(number(mcfg, 52, 8), 0u);
+  EXPECT_EQ(mcfg.size(), 60u);
+}
+
+TEST(AcpiTablesTest, APinIsRoutedToTheLineOfItsDevice) {
+  const auto block = definition_block({.pci = PciRoot{.ecam = 0, .intx_gsi = {16, 17, 18, 19}}});
+
+  // Device 3, INTB# (pin 1): line (3 + 2 - 1) modulo 4.
+  const auto entry = [](char device, char pin, char gsi) {
+    const std::string address = {'\x0c', '\xff', '\xff', device, '\0'};
+    const std::string pin_code = pin < 2 ? std::string(1, pin) : std::string{'\x0a', pin};
+    return address + pin_code + std::string{'\0', '\x0a', gsi};
+  };
+  EXPECT_TRUE(contains(block, entry(3, 1, 16)));
+  EXPECT_TRUE(contains(block, entry(1, 0, 17)));
+  EXPECT_TRUE(contains(block, entry(31, 3, 18)));
+  EXPECT_FALSE(contains(block, entry(0, 0, 16)));
+}
+
+TEST(AcpiTablesTest, MachinesThatCannotBeAreRefused) {
+  const auto refusal = [](const Config& config) { return build(config).error(); };
+  const auto pci = [](const PciRoot& root) { return Config{.pci = root}; };
+
+  EXPECT_EQ(refusal({.apic_ids = {}}), Error(AcpiError::kProcessors, 0, 4096));
+  EXPECT_EQ(refusal({.apic_ids = std::vector<std::uint32_t>(4097)}),
+            Error(AcpiError::kProcessors, 4097, 4096));
+  EXPECT_EQ(refusal({.apic_ids = {0, 3, 3}}), Error(AcpiError::kApicId, 3, 3));
+  EXPECT_EQ(refusal({.apic_ids = {0, 3, 1}}), Error(AcpiError::kApicId, 1, 3));
+  EXPECT_EQ(refusal({.serial_ports = std::vector<SerialPort>(5)}),
+            Error(AcpiError::kSerialPorts, 5, 4));
+  EXPECT_EQ(refusal({.serial_ports = {{0xfff9, 4}}}), Error(AcpiError::kPort, 0xfff9, 0xffff));
+  EXPECT_EQ(refusal({.virtio_windows = std::vector<VirtioWindow>(257)}),
+            Error(AcpiError::kVirtioWindows, 257, 256));
+  EXPECT_EQ(refusal({.virtio_windows = {{0xffff'f001, 0x1000, 5}}}),
+            Error(AcpiError::kWindow, 0xffff'f001, 0x1'0000'0000));
+  EXPECT_EQ(refusal({.virtio_windows = {{0xd000'0000, 0, 5}}}).as<AcpiError>(), AcpiError::kWindow);
+  EXPECT_EQ(refusal(pci({.ecam = 0x8'0000})), Error(AcpiError::kEcam, 0x8'0000, 0x10'0000));
+  EXPECT_EQ(refusal(pci({.memory = {{{UINT64_MAX, 2}, {}}}})),
+            Error(AcpiError::kWindow, UINT64_MAX, UINT64_MAX));
+  EXPECT_EQ(refusal(pci({.io = {0xffff, 2}})), Error(AcpiError::kPort, 0xffff, 0xffff));
+  EXPECT_EQ(refusal(pci({.io = {0, 0x10000}})), Error(AcpiError::kPort, 0, 0xffff));
+}
+
+TEST(AcpiTablesTest, TablesStayInTheirRoom) {
+  const auto size = build({}).value().bytes.size();
+
+  EXPECT_TRUE(build({}, kTablesBase, size));
+  EXPECT_EQ(build({}, kTablesBase, size - 1).error(), Error(AcpiError::kRoom, size, size - 1));
+  EXPECT_EQ(build({}, GuestAddress(0xe0008)).error(), Error(AcpiError::kBase, 0xe0008, 16));
+  EXPECT_EQ(build({}, GuestAddress(UINT64_MAX - 15)).error(), Error(AcpiError::kRoom, size, 15));
+}
+
+TEST(AcpiTablesTest, TheLargestMachineFits) {
+  Config config;
+  config.apic_ids.resize(kMaxProcessors);
+  std::iota(config.apic_ids.begin(), config.apic_ids.end(), 0);
+  config.virtio_windows.assign(kMaxVirtioWindows, {0xd000'0000, 0x1000, 5});
+  config.pci = PciRoot{};
+
+  EXPECT_TRUE(build(config));
+}
+
+TEST(AcpiErrorTest, SaysWhatWasWrongWithValueAndLimit) {
+  EXPECT_EQ(Error(AcpiError::kRoom, 300, 200).message(),
+            "ACPI tables of 300 bytes; there is room for 200");
+  EXPECT_EQ(Error(AcpiError::kApicId, 1, 3).message(),
+            "APIC identifier 1 is not above the one before it, 3");
+  EXPECT_EQ(Error(AcpiError::kEcam).name(), "acpi.ecam");
+}
+
+}  // namespace
+}  // namespace guestproof::acpi

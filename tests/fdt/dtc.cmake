@@ -1,0 +1,32 @@
+# What the device tree compiler makes of the trees: each is read without a complaint, and what comes out compiles again,
+# into the same bytes.
+find_program(dtc dtc)
+if(NOT dtc)
+  message(FATAL_ERROR "there is no dtc; `scripts/dev setup tables` installs it")
+endif()
+file(REMOVE_RECURSE ${SCRATCH})
+execute_process(COMMAND ${WRITER} ${SCRATCH} COMMAND_ERROR_IS_FATAL ANY)
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT code EQUAL 0 OR said)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}: ${code}\n${said}")
+  endif()
+endfunction()
+
+file(GLOB trees ${SCRATCH}/*.dtb)
+list(LENGTH trees number)
+if(number LESS 3)
+  message(FATAL_ERROR "there are only ${number} device trees in ${SCRATCH}")
+endif()
+foreach(tree IN LISTS trees)
+  run(${dtc} -I dtb -O dts -o ${tree}.dts ${tree})
+  # Quietly: the text has numbers where an author would refer to labels.
+  run(${dtc} -q -I dts -O dtb -o ${tree}.again ${tree}.dts)
+  file(SHA256 ${tree} ours)
+  file(SHA256 ${tree}.again theirs)
+  if(NOT ours STREQUAL theirs)
+    message(FATAL_ERROR "${tree}.dts compiles into another tree than it is from")
+  endif()
+endforeach()
