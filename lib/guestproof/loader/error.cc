@@ -93,6 +93,21 @@ constexpr std::array kBzImageEntries{
 static_assert(error_entries_are_dense(kBzImageEntries));
 constexpr ErrorDomain kBzImageDomain{"bzimage", kBzImageEntries};
 
+constexpr std::array kArm64ImageEntries{
+    ErrorEntry{Arm64ImageError::kShort, "short",
+               "a file of {value} bytes; the header of an Image has {limit}"},
+    ErrorEntry{Arm64ImageError::kMagic, "magic", "the magic number is {value:x}, not {limit:x}"},
+    ErrorEntry{Arm64ImageError::kTextOffset, "text_offset",
+               "text_offset {value:x} is not below {limit:x}"},
+    ErrorEntry{Arm64ImageError::kImageSize, "image_size",
+               "image_size {value:x} is less than the header of {limit:x} bytes"},
+    ErrorEntry{Arm64ImageError::kBase, "base", "a base of {value:x} is not aligned to {limit:x}"},
+    ErrorEntry{Arm64ImageError::kBaseHigh, "base_high",
+               "an image of {limit:x} bytes with base {value:x} is not in 52 bits of addresses"},
+};
+static_assert(error_entries_are_dense(kArm64ImageEntries));
+constexpr ErrorDomain kArm64ImageDomain{"arm64_image", kArm64ImageEntries};
+
 constexpr std::array kCmdlineEntries{
     ErrorEntry{CmdlineError::kControlCharacter, "control_character",
                "byte {value:x} at {limit} of a piece of the command line"},
@@ -122,6 +137,7 @@ constexpr ErrorDomain kBootDomain{"boot", kBootEntries};
 
 const ErrorDomain& error_domain(ElfError) { return kElfDomain; }
 const ErrorDomain& error_domain(BzImageError) { return kBzImageDomain; }
+const ErrorDomain& error_domain(Arm64ImageError) { return kArm64ImageDomain; }
 const ErrorDomain& error_domain(CmdlineError) { return kCmdlineDomain; }
 const ErrorDomain& error_domain(BootError) { return kBootDomain; }
 

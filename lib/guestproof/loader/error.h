@@ -59,6 +59,17 @@ enum class BzImageError : std::uint16_t {
 };
 const ErrorDomain& error_domain(BzImageError);
 
+/// An arm64 Image, and where it is to be loaded.
+enum class Arm64ImageError : std::uint16_t {
+  kShort,
+  kMagic,
+  kTextOffset,
+  kImageSize,
+  kBase,
+  kBaseHigh,
+};
+const ErrorDomain& error_domain(Arm64ImageError);
+
 /// A piece of a command line.
 enum class CmdlineError : std::uint16_t {
   kControlCharacter,

@@ -96,4 +96,14 @@ Bytes bzimage_image::make() {
   return image;
 }
 
+Bytes arm64_image::make() {
+  Bytes image(0x200);
+  put_code(image, 64, 0x200 - 64);
+  put(image, text_offset, 0x1000);
+  put(image, image_size, 0x3000);
+  put(image, flags, 0xa);
+  put(image, magic, 0x644d5241);
+  return image;
+}
+
 }  // namespace guestproof::testing

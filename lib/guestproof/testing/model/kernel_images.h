@@ -60,4 +60,12 @@ inline constexpr ImageField setup_sects{0x1f1, 1}, syssize{0x1f4, 4}, boot_flag{
 inline constexpr std::size_t kKernel = 0x400, kPayload = 0x300;
 }  // namespace bzimage_image
 
+/// Image of arm64.
+namespace arm64_image {
+inline constexpr ImageField text_offset{8, 8}, image_size{16, 8}, flags{24, 8}, magic{56, 4};
+
+/// 0x200 bytes, of 0x3000 in memory, at text_offset 0x1000.
+[[nodiscard]] std::vector<std::uint8_t> make();
+}  // namespace arm64_image
+
 }  // namespace guestproof::testing
