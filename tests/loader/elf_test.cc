@@ -142,8 +142,8 @@ TEST_F(ElfTest, NotesOfOthersAreNoEntry) {
 TEST_F(ElfTest, NotesLieInTheFile) {
   EXPECT_EQ(refusal(image::offset(2), image::kNotes + 1),
             Error(ElfError::kNoteFile, image::kNotes + 1, file.size()));
-  file.resize(0x200000);
-  EXPECT_EQ(refusal(image::filesz(2), 0x100001), Error(ElfError::kNoteBytes, 0x100001, 0x100000));
+  file.resize(0x20000);
+  EXPECT_EQ(refusal(image::filesz(2), 0x10001), Error(ElfError::kNoteBytes, 0x10001, 0x10000));
 }
 
 TEST_F(ElfTest, NotesAreWholeOnes) {

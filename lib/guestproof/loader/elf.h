@@ -34,7 +34,7 @@ class ElfImage {
   /// More than the five of Linux; each is compared with all others.
   static constexpr std::uint16_t kMaxHeaders = 64;
   /// A kernel has hundreds of bytes of notes. Headers may all point at the same ones.
-  static constexpr std::uint64_t kMaxNoteBytes = 1 << 20;
+  static constexpr std::uint64_t kMaxNoteBytes = 64 << 10;
 
   /// Segments lie between 1 MiB and 4 GiB, apart from each other; entries lie in bytes of the file.
   /// Program headers are judged in their order. Errors: ElfError but kProtocol.

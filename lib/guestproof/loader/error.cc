@@ -133,6 +133,15 @@ constexpr std::array kBootEntries{
 static_assert(error_entries_are_dense(kBootEntries));
 constexpr ErrorDomain kBootDomain{"boot", kBootEntries};
 
+constexpr std::array kMpTableEntries{
+    ErrorEntry{MpTableError::kProcessors, "processors",
+               "{value} processors; an MP table has 1 to {limit}"},
+    ErrorEntry{MpTableError::kAddress, "address",
+               "an MP table at {value:x}: not aligned to {limit} bytes, or not below 4 GiB"},
+};
+static_assert(error_entries_are_dense(kMpTableEntries));
+constexpr ErrorDomain kMpTableDomain{"mp_table", kMpTableEntries};
+
 }  // namespace
 
 const ErrorDomain& error_domain(ElfError) { return kElfDomain; }
@@ -140,5 +149,6 @@ const ErrorDomain& error_domain(BzImageError) { return kBzImageDomain; }
 const ErrorDomain& error_domain(Arm64ImageError) { return kArm64ImageDomain; }
 const ErrorDomain& error_domain(CmdlineError) { return kCmdlineDomain; }
 const ErrorDomain& error_domain(BootError) { return kBootDomain; }
+const ErrorDomain& error_domain(MpTableError) { return kMpTableDomain; }
 
 }  // namespace guestproof::loader

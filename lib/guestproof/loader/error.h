@@ -89,4 +89,11 @@ enum class BootError : std::uint16_t {
 };
 const ErrorDomain& error_domain(BootError);
 
+/// What an MP table cannot say.
+enum class MpTableError : std::uint16_t {
+  kProcessors,
+  kAddress,
+};
+const ErrorDomain& error_domain(MpTableError);
+
 }  // namespace guestproof::loader

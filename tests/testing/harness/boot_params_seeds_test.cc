@@ -61,6 +61,17 @@ constexpr Seed kBootParamsSeeds[] = {
         request kind=1 length=4096 extra=3 value=0x901000
         request kind=1 length=4096 extra=3 value=0xd01000
         kick)"},
+    {"more_than_a_zero_page_holds", "error:boot.map_entries", R"(
+        queue index=2
+        request kind=1 length=4096 value=0x101000
+        request kind=1 length=4096 value=0x501000
+        request kind=1 length=4096 value=0x901000
+        request kind=1 length=4096 value=0xd01000
+        request kind=1 length=4096 value=0x1101000
+        request kind=1 length=4096 value=0x1501000
+        request kind=1 length=4096 value=0x1901000
+        request kind=1 length=4096 value=0x1d01000
+        kick)"},
     {"a_map_as_long_as_possible", "boot:zero_page", R"(
         queue index=2
         request kind=1 length=4096 extra=3 value=0x101000

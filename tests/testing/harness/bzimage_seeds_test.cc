@@ -71,6 +71,7 @@ constexpr Seed kBzImageSeeds[] = {
      "request kind=0\nrequest kind=8\npatch index=0x9000\nkick"},
     {"kernel_longer_than_the_file", "error:bzimage.kernel_size", "request kind=1 value=0x41"},
     {"kernel_of_64_gib", "error:bzimage.kernel_size", "request kind=1 value=0xffffffff"},
+    {"kernel_whose_bytes_wrap", "error:bzimage.kernel_size", "request kind=1 value=0x10000040"},
     {"kernel_short_by_a_paragraph", "error:bzimage.kernel_size", "patch index=0x87f0"},
     {"kernel_ends_at_its_entry", "error:bzimage.entry", "request kind=1 value=0x20"},
     {"kernel_of_nothing", "error:bzimage.entry", "request kind=1"},

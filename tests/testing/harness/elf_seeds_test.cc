@@ -99,9 +99,9 @@ constexpr Seed kElfSeeds[] = {
     // Notes.
     {"notes_past_the_end_of_the_file", "error:elf.note_file", "request kind=7 index=2 value=0x381"},
     {"notes_without_end", "error:elf.note_bytes",
-     "queue index=3\nrequest kind=9 index=2 value=0x100001"},
+     "queue index=3\nrequest kind=9 index=2 value=0x10001"},
     {"as_many_notes_as_are_read", "error:elf.note_header",
-     "queue index=3\nrequest kind=9 index=2 value=0x100000"},
+     "queue index=3\nrequest kind=9 index=2 value=0x10000"},
     {"notes_aligned_to_sixteen", "error:elf.note_alignment", "request kind=11 index=2 value=16"},
     {"notes_aligned_to_five", "error:elf.note_alignment", "request kind=11 index=2 value=5"},
     {"half_a_note_header", "error:elf.note_header", "request kind=9 index=2 value=31"},

@@ -110,7 +110,9 @@ void BootParamsHarness::load(std::uint8_t) {
 void BootParamsHarness::make_map(ModelRanges& map) {
   const auto made = loader::make_memory_map(ranges_of(ram_), entries_of(reserved_));
   if (!agree("the memory map", made, model_memory_map(ram_, reserved_, map))) {
-    map = reserved_;
+    // A kernel is told of all of it, however wrong.
+    map = ram_;
+    map.insert(map.end(), reserved_.begin(), reserved_.end());
     return;
   }
   depth_.count(mapped_);

@@ -37,7 +37,7 @@ class BootParamsHarness final : public LoaderHarness {
   void load(std::uint8_t queue) override;
 
   void add_range(const Record& record);
-  /// Both make the map; what they were told of when they refuse.
+  /// Both make the map.
   void make_map(ModelRanges& map);
   void place_initrd(ModelBoot& boot);
   void load_zero_page(const ModelBoot& boot);

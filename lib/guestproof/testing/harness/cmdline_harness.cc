@@ -28,8 +28,8 @@ std::string CmdlineHarness::piece(const Record& record) {
 void CmdlineHarness::request(const Record& record) {
   const auto text = piece(record);
   worked(text.size() + cmdline_.text().size());
-  if (!agree("appending", cmdline_.append(text), model_.append(text))) return;
-  depth_.count(text.empty() ? nothing_ : appended_);
+  if (agree("appending", cmdline_.append(text), model_.append(text)))
+    depth_.count(text.empty() ? nothing_ : appended_);
   if (cmdline_.text() != model_.text())
     violated(kModelAgreement, "the command line is \"" + cmdline_.text() + "\", for the model \"" +
                                   model_.text() + "\"");

@@ -47,7 +47,7 @@ LoaderHarness::Bytes ElfHarness::make(std::uint16_t index) const {
       put(image, elf_image::align(2), 8);
       break;
     case 3:
-      image.resize(image.size() + (1 << 20));
+      image.resize(image.size() + (64 << 10));
       break;
     default:
       break;

@@ -1,7 +1,7 @@
 // ELF kernels under test. Target: elf.
 //
 // `queue` begins with an image of the kind at `index` (modulo 4): with both entries, with the
-// 64-bit one, with notes aligned to 8 bytes, with 1 MiB of zeros behind it. A `request` sets the
+// 64-bit one, with notes aligned to 8 bytes, with 64 KiB of zeros behind it. A `request` sets the
 // field `kind` (modulo 16) to a number, see loader_harness.h: 0 e_entry, 1 e_phoff, 2 e_phnum, 3
 // e_phentsize, 4 e_type, 5 e_machine; of program header `index` (modulo 4) 6 p_type, 7 p_offset, 8
 // p_paddr, 9 p_filesz, 10 p_memsz, 11 p_align; of note `index` (modulo 2) 12 n_namesz, 13 n_descsz,

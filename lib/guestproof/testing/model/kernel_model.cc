@@ -98,7 +98,7 @@ ModelError ElfModel::notes(View header) {
   const auto offset = number_in(header, 8, 8), bytes = number_in(header, 32, 8),
              align = number_in(header, 48, 8);
   if (passes(offset, bytes, file_.size())) return {"elf.note_file", offset, file_.size()};
-  if (bytes > kMebibyte) return {"elf.note_bytes", bytes, kMebibyte};
+  if (bytes > 65536) return {"elf.note_bytes", bytes, 65536};
   if (align > 4 && align != 8) return {"elf.note_alignment", align, 8};
   const std::uint64_t multiple = align == 8 ? 8 : 4;
   const auto all = View(file_).subspan(offset, bytes);
