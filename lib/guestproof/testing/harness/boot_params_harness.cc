@@ -95,7 +95,9 @@ void BootParamsHarness::request(const Record& record) {
 }
 
 void BootParamsHarness::load(std::uint8_t) {
-  worked(16 * (ram_.size() + reserved_.size()) * (ram_.size() + reserved_.size()));
+  // Models look at each range for each border.
+  const auto ranges = ram_.size() + reserved_.size() + taken_.size();
+  worked(16 * ranges * ranges);
   auto boot = boot_;
   make_map(boot.map);
   place_initrd(boot);

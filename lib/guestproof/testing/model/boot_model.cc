@@ -47,13 +47,21 @@ void add_borders(std::set<std::uint64_t>& borders, const ModelRanges& ranges) {
   }
 }
 
-/// Every byte of [base, base + size) is in `ranges`: each stretch from border to border.
-bool all_in(const ModelRanges& ranges, std::uint64_t base, std::uint64_t size) {
-  if (!holds(ranges, base) || !holds(ranges, base + size - 1)) return false;
-  std::set<std::uint64_t> borders;
-  add_borders(borders, ranges);
-  return std::ranges::all_of(borders, [&](std::uint64_t border) {
-    return border < base || border >= base + size || holds(ranges, border);
+/// Ranges that touch are one. REQUIRES: they lie apart.
+ModelRanges joined(const ModelRanges& ranges) {
+  std::set<std::pair<std::uint64_t, std::uint64_t>> sorted;
+  for (const auto& range : ranges) sorted.emplace(range.base, range.size);
+  ModelRanges runs;
+  for (const auto& [base, size] : sorted) {
+    if (runs.empty() || runs.back().base + runs.back().size != base) runs.push_back({base, 0});
+    runs.back().size += size;
+  }
+  return runs;
+}
+
+bool all_in(const ModelRanges& runs, std::uint64_t base, std::uint64_t size) {
+  return std::ranges::any_of(runs, [&](const ModelRange& run) {
+    return base >= run.base && base + size <= run.base + run.size;
   });
 }
 
@@ -112,12 +120,14 @@ ModelError model_place_initrd(const ModelRanges& ram, const ModelRanges& taken, 
   for (const auto& range : ram) ends.insert(range.base + range.size);
   for (const auto& range : taken) ends.insert(range.base);
   if (last < kAllAddresses) ends.insert(last + 1);
+  const auto runs = joined(ram);
   std::optional<std::uint64_t> best;
   for (const auto end : ends) {
     if (end < size) continue;
     const auto base = (end - size) / 4096 * 4096;
     if (base < 0x100000 || base + size - 1 > last) continue;
-    if (all_in(ram, base, size) && apart(taken, base, size) && (!best || base > *best)) best = base;
+    if (all_in(runs, base, size) && apart(taken, base, size) && (!best || base > *best))
+      best = base;
   }
   if (!best) return {"boot.initrd_room", size, last};
   place = *best;
