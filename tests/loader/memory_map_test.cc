@@ -133,6 +133,13 @@ TEST_F(InitrdTest, OverRegionsThatTouchAndBelowAGap) {
   EXPECT_EQ(place(0x2000001).error().as<BootError>(), BootError::kInitrdRoom);
 }
 
+TEST_F(InitrdTest, OnlyAtPages) {
+  taken_.clear();
+  ram_ = {range(0x200800, 0x1000)};
+  EXPECT_EQ(place(0x801).error().as<BootError>(), BootError::kInitrdRoom);
+  EXPECT_EQ(place(0x800), range(0x201000, 0x800));
+}
+
 TEST_F(InitrdTest, RefusesWhatCannotBe) {
   EXPECT_EQ(place(0).error(), Error(BootError::kInitrdEmpty, 0));
   EXPECT_EQ(place(UINT64_MAX).error().as<BootError>(), BootError::kInitrdRoom);

@@ -53,9 +53,9 @@ template <GuestMemory M>
                                         GuestAddress base) {
   const auto needed = image.memory_at(base);
   if (!needed) return std::unexpected(needed.error());
-  if (const auto ok = check_ram(memory, *needed); !ok) return std::unexpected(ok.error());
-  if (const auto ok = write_bytes(memory, needed->base, image.bytes()); !ok)
-    return std::unexpected(ok.error());
+  auto done = check_ram(memory, *needed);
+  if (done) done = write_bytes(memory, needed->base, image.bytes());
+  if (!done) return std::unexpected(done.error());
   return LoadedKernel{KernelProtocol::kArm64, needed->base, *needed};
 }
 

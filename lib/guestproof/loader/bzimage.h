@@ -78,9 +78,9 @@ template <GuestMemory M>
                                         GuestAddress load_address) {
   const auto needed = image.memory_at(load_address);
   if (!needed) return std::unexpected(needed.error());
-  if (const auto ok = check_ram(memory, *needed); !ok) return std::unexpected(ok.error());
-  if (const auto ok = write_bytes(memory, load_address, image.kernel()); !ok)
-    return std::unexpected(ok.error());
+  auto done = check_ram(memory, *needed);
+  if (done) done = write_bytes(memory, load_address, image.kernel());
+  if (!done) return std::unexpected(done.error());
   return LoadedKernel{KernelProtocol::kLinux64,
                       GuestAddress(load_address.raw() + BzImage::kEntryOffset), *needed};
 }

@@ -75,16 +75,15 @@ template <GuestMemory M>
   if (!entry)
     return fail(ElfError::kProtocol, static_cast<std::uint64_t>(protocol),
                 static_cast<std::uint64_t>(KernelProtocol::kPvh));
+  Result<void> done;
   for (const auto& segment : image.segments())
-    if (const auto ok = check_ram(memory, segment.memory); !ok) return std::unexpected(ok.error());
-  for (const auto& segment : image.segments()) {
-    const auto& [base, size] = segment.memory;
-    if (const auto ok = write_bytes(memory, base, segment.bytes); !ok)
-      return std::unexpected(ok.error());
-    const GuestRange rest{GuestAddress(base.raw() + segment.bytes.size()),
-                          size - segment.bytes.size()};
-    if (const auto ok = write_zeros(memory, rest); !ok) return std::unexpected(ok.error());
+    if (done) done = check_ram(memory, segment.memory);
+  for (const auto& [range, bytes] : image.segments()) {
+    const GuestRange rest{GuestAddress(range.base.raw() + bytes.size()), range.size - bytes.size()};
+    if (done) done = write_bytes(memory, range.base, bytes);
+    if (done) done = write_zeros(memory, rest);
   }
+  if (!done) return std::unexpected(done.error());
   return LoadedKernel{protocol, *entry, image.memory()};
 }
 

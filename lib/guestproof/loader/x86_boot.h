@@ -88,13 +88,15 @@ void fill_page_tables(PageTables& tables);
 template <GuestMemory M>
 [[nodiscard]] Result<void> load(const M& memory, const BootState& state) {
   const bool paged = (state.cr0 & kCr0Pg) != 0;
-  if (const auto ok = check_ram(memory, kGdt); !ok) return ok;
-  if (paged)
-    if (const auto ok = check_ram(memory, kPageTables); !ok) return ok;
-  if (const auto ok = write_object(memory, kGdt.base, make_gdt(state)); !ok || !paged) return ok;
-  PageTables tables;
-  fill_page_tables(tables);
-  return write_object(memory, kPageTables.base, tables);
+  auto done = check_ram(memory, kGdt);
+  if (done && paged) done = check_ram(memory, kPageTables);
+  if (done) done = write_object(memory, kGdt.base, make_gdt(state));
+  if (done && paged) {
+    PageTables tables;
+    fill_page_tables(tables);
+    done = write_object(memory, kPageTables.base, tables);
+  }
+  return done;
 }
 
 }  // namespace guestproof::loader::x86

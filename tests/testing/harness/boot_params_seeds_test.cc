@@ -108,6 +108,11 @@ constexpr Seed kBootParamsSeeds[] = {
         request kind=0 cut=12 length=4 value=0x2004000
         request kind=3 value=0x7000
         kick)"},
+    {"ram_without_a_whole_page", "error:boot.initrd_room", R"(
+        queue index=1
+        request kind=0 length=4096 value=0x2000800
+        request kind=3 value=0x801
+        kick)"},
     {"an_initrd_past_all_addresses", "error:boot.range_end",
      "request kind=10 next=6 length=1\nkick"},
     {"no_initrd", "boot:start_info", "request kind=10 value=0\nkick"},
