@@ -49,6 +49,8 @@ constexpr Seed kBootParamsSeeds[] = {
      "request kind=0 cut=12 length=1 next=6 value=0xfffffffffffff000\nkick"},
     {"ram_that_wraps", "error:boot.range_end",
      "request kind=0 cut=32 length=0xffffffff value=1\nkick"},
+    {"ram_that_wraps_to_little", "error:boot.range_end",
+     "request kind=0 cut=12 length=2 value=0xfffffffffffff000\nkick"},
     {"ram_overlaps_by_one", "error:boot.ram_overlap",
      "request kind=0 length=1 value=0xcfffffff\nkick"},
     {"ram_twice", "error:boot.ram_overlap", "request kind=0 cut=28 length=1 next=5\nkick"},
