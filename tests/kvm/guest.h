@@ -32,23 +32,23 @@ template <class T>
 
 /// Success, or what was wrong.
 template <class T>
-[[nodiscard]] testing::AssertionResult succeeded(const Result<T>& result) {
-  if (result) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << result.error().name() << ": " << result.error().message();
+[[nodiscard]] ::testing::AssertionResult succeeded(const Result<T>& result) {
+  if (result) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << result.error().name() << ": " << result.error().message();
 }
 #define EXPECT_OK(expression) EXPECT_TRUE(::guestproof::kvm::succeeded(expression))
 #define ASSERT_OK(expression) ASSERT_TRUE(::guestproof::kvm::succeeded(expression))
 
 /// `io` fails with that errno.
 template <class T>
-[[nodiscard]] testing::AssertionResult refused(const Result<T>& result, Ioctl ioctl, int number) {
-  if (result) return testing::AssertionFailure() << "succeeded";
+[[nodiscard]] ::testing::AssertionResult refused(const Result<T>& result, Ioctl ioctl, int number) {
+  if (result) return ::testing::AssertionFailure() << "succeeded";
   if (result.error() == Error(ioctl, static_cast<std::uint64_t>(number)))
-    return testing::AssertionSuccess();
-  return testing::AssertionFailure() << result.error().name() << ": " << result.error().message();
+    return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << result.error().name() << ": " << result.error().message();
 }
 
-class GuestTest : public testing::Test {
+class GuestTest : public ::testing::Test {
  protected:
   GuestTest() : kvm(value_of(Kvm::open())), vm(value_of(kvm.create_vm())) {
     ram.emplace(value_of(MappedMemory::Builder().anonymous(GuestAddress(kRam), kRamSize).build()));

@@ -8,7 +8,7 @@ from guestproof_dev.checks.tree import CXX, Tree, under
 
 EXCEPTIONS = Path(__file__).with_name("mirror_exceptions.txt")
 LIBRARY = PurePosixPath("lib/guestproof")
-GUEST_WRITES = (LIBRARY / "virtio", LIBRARY / "kvm", LIBRARY / "pci", LIBRARY / "bus", LIBRARY / "platform")
+GUEST_WRITES = tuple(LIBRARY / name for name in ("virtio", "kvm", "pci", "bus", "platform", "loader"))
 SUFFIXES = {"tests": "_test.cc", "props": "_prop.cc"}
 ON_KVM = "_kvm.cc"  # tests besides, which not every machine can run: they make up for no part's unit tests
 CORPUS_FOLDERS = {"seeds", "found", "regressions"}

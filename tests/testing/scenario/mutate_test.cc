@@ -33,7 +33,7 @@ TEST(ScenarioMutator, NeverPassesTheLimit) {
 TEST(ScenarioMutator, ReachesTheWholeVocabulary) {
   for (const auto* target :
        {"queue", "queue_state", "block", "vsock", "kvm_exit", "kvm_coalesced_ring",
-        "kvm_dirty_ring", "kvm_fam", "kvm_state", "unheard-of"}) {
+        "kvm_dirty_ring", "kvm_fam", "kvm_state", "elf", "cmdline", "boot_params", "unheard-of"}) {
     const auto words = vocabulary(target);
     Mutator mutator(words, 1);
     std::set<Opcode> seen;

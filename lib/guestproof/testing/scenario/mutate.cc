@@ -70,6 +70,14 @@ constexpr std::array kPlatformVocabulary{kRequest, kRequest, kRequest, kRequest,
                                          kAccess,  kAccess,  kAccess,  kAccess,  kAccess,  kAccess,
                                          kBackend, kBackend, kBackend, kBackend, kSave,    kPatch,
                                          kPatch,   kPatch,   kRestore, kRestore, kQueue,   kReset};
+// Kernel images, spoilt field by field and byte by byte; what a kernel is told.
+constexpr std::array kImageVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
+                                      kRequest, kPatch,   kPatch,   kPatch,   kKick,
+                                      kKick,    kArea,    kQueue,   kReset};
+constexpr std::array kCmdlineVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
+                                        kKick,    kAccess,  kAccess,  kQueue,   kReset};
+constexpr std::array kBootVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
+                                     kRequest, kKick,    kKick,    kQueue,   kReset};
 // One whose storage takes its time.
 constexpr std::array kSlowDeviceVocabulary{
     kRequest, kRequest, kRequest,  kRequest,  kRequest,  kRequest, kKick,   kKick,
@@ -101,6 +109,9 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;
   if (target == "kvm_fam") return kArrayVocabulary;
   if (target == "kvm_state") return kSavedStateVocabulary;
+  if (target == "elf" || target == "bzimage" || target == "arm64_image") return kImageVocabulary;
+  if (target == "cmdline") return kCmdlineVocabulary;
+  if (target == "boot_params") return kBootVocabulary;
   if (target == "msix") return kMsixVocabulary;
   if (target == "pci_config") return kPciVocabulary;
   if (target == "platform") return kPlatformVocabulary;
