@@ -27,6 +27,7 @@ Config any_machine() {
   config.virtio_windows.assign(*rc::gen::inRange<std::size_t>(0, 60),
                                {0xd000'0000, 0x1000, *rc::gen::inRange<std::uint32_t>(5, 24)});
   if (*rc::gen::arbitrary<bool>()) config.power_button_gsi = 9;
+  if (*rc::gen::arbitrary<bool>()) config.panic_port = *rc::gen::arbitrary<std::uint16_t>();
   if (*rc::gen::arbitrary<bool>())
     config.pci = PciRoot{.ecam = *rc::gen::inRange<std::uint64_t>(0, 1000) * kEcamBytes,
                          .memory = {{{0xd000'0000, *rc::gen::inRange<std::uint64_t>(0, 3)}, {}}}};

@@ -62,7 +62,7 @@ TEST(AmlTest, ResourcesEndWithATag) {
   EXPECT_EQ(memory32_fixed(0xd0000000, 0x1000),
             bytes({0x86, 9, 0, 1, 0, 0, 0, 0xd0, 0, 0x10, 0, 0}));
   EXPECT_EQ(interrupt(5, Trigger::kEdge), bytes({0x89, 6, 0, 0x03, 1, 5, 0, 0, 0}));
-  EXPECT_EQ(interrupt(0x105, Trigger::kLevel), bytes({0x89, 6, 0, 0x01, 1, 5, 1, 0, 0}));
+  EXPECT_EQ(interrupt(0x105, Trigger::kLevel), bytes({0x89, 6, 0, 0x09, 1, 5, 1, 0, 0}));
 }
 
 TEST(AmlTest, AddressRangesSayWhereTheyEnd) {

@@ -114,13 +114,14 @@ TEST(AcpiTablesTest, DevicesAreInTheDefinitionBlock) {
   config.serial_ports = {{0x3f8, 4}};
   config.virtio_windows = {{0xd000'0000, 0x1000, 5}, {0xd000'1000, 0x1000, 6}};
   config.power_button_gsi = 9;
+  config.panic_port = 0x505;
   config.pci = PciRoot{.ecam = 0xe000'0000,
                        .memory = {{{0xd010'0000, 0x10'0000}, {}}},
                        .io = {0xc000, 0x1000},
                        .intx_gsi = {16, 17, 18, 19}};
   const Reader everything(config), least({});
 
-  for (const auto* name : {"COM1", "VR00", "VR01", "PWRB", "GED_", "PCI0", "ECAM"}) {
+  for (const auto* name : {"COM1", "VR00", "VR01", "PWRB", "GED_", "PEVT", "PCI0", "ECAM"}) {
     EXPECT_TRUE(contains(everything.dsdt(), name)) << name;
     EXPECT_FALSE(contains(least.dsdt(), name)) << name;
   }
@@ -130,6 +131,15 @@ TEST(AcpiTablesTest, DevicesAreInTheDefinitionBlock) {
   EXPECT_EQ(number(mcfg, 44, 8), 0xe000'0000u);
   EXPECT_EQ(number(mcfg, 52, 8), 0u);
   EXPECT_EQ(mcfg.size(), 60u);
+}
+
+TEST(AcpiTablesTest, APanicIsReportedAtItsPort) {
+  using namespace std::string_view_literals;
+  const auto block = definition_block({.panic_port = 0xffff});
+
+  EXPECT_TRUE(contains(block, "_HID\x0dQEMU0001\0"sv));
+  EXPECT_TRUE(contains(block, "_STA\x0a\x0f"sv));
+  EXPECT_TRUE(contains(block, "\x47\x01\xff\xff\xff\xff\x01\x01\x79"sv));
 }
 
 TEST(AcpiTablesTest, APinIsRoutedToTheLineOfItsDevice) {

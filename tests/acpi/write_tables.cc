@@ -19,6 +19,7 @@ std::map<std::string, Config> machines() {
   everything.apic_ids.resize(300);
   std::iota(everything.apic_ids.begin(), everything.apic_ids.end(), 0);
   everything.power_button_gsi = 9;
+  everything.panic_port = 0x505;
   everything.serial_ports = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
   for (std::uint32_t i = 0; i < kMaxVirtioWindows; ++i)
     everything.virtio_windows.push_back({0xd000'0000 + 0x1000 * i, 0x1000, 5 + i % 11});
@@ -32,9 +33,11 @@ std::map<std::string, Config> machines() {
   one_disk.virtio_windows = {{0xd000'0000, 0x1000, 5}};
   one_disk.power_button_gsi = 6;
 
+  Config last_port{.panic_port = 0xffff};
   Config pci_without_ports{.pci = PciRoot{.ecam = 0x1'0000'0000}};
   return {{"least", {}},
           {"one_disk", one_disk},
+          {"last_port", last_port},
           {"pci_without_ports", pci_without_ports},
           {"everything", everything}};
 }

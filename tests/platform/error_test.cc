@@ -10,6 +10,8 @@ TEST(PlatformErrorTest, SaysWhatWasWrongWithValueAndLimit) {
             "an access of 4 bytes to a register of 1");
   EXPECT_EQ(Error(PlatformError::kSleepType, 3, 5).message(),
             "there is no sleeping state of type 3; type 5 powers off");
+  EXPECT_EQ(Error(PlatformError::kPanicEvent, 4, 3).message(),
+            "0x4 reports no event of those that a panic has, 0x3");
   EXPECT_EQ(Error(PlatformStateError::kReceived, 17, 16).message(),
             "16550 state field received is 17; the receiver holds 16");
   EXPECT_EQ(Error(PlatformStateError::kReserved, 7, 35).message(),

@@ -261,7 +261,7 @@ Code interrupt(std::uint32_t gsi, Trigger trigger) {
   Code code;
   put(code, kExtendedInterrupt, 1);
   put(code, 6, 2);
-  put(code, kConsumer | (trigger == Trigger::kEdge ? 0x02U : 0U), 1);
+  put(code, kConsumer | (trigger == Trigger::kEdge ? 0x02U : 0x08U), 1);
   put(code, 1, 1);  // one interrupt
   put(code, gsi, 4);
   return code;

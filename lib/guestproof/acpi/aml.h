@@ -56,7 +56,7 @@ inline constexpr std::size_t kMaxPackageBytes = (std::size_t{1} << 28) - 1 - 4;
 [[nodiscard]] Code memory32_fixed(std::uint32_t base, std::uint32_t size);
 
 enum class Trigger : std::uint8_t { kLevel, kEdge };
-/// Active-high and exclusive.
+/// Active-high; a level-triggered one may be shared.
 [[nodiscard]] Code interrupt(std::uint32_t gsi, Trigger trigger);
 
 /// Who uses an address range: the device itself, or those behind it.

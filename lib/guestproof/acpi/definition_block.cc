@@ -38,7 +38,7 @@ aml::Code virtio_window(const VirtioWindow& window, std::size_t index) {
        aml::name("_CRS",
                  aml::resources({aml::memory32_fixed(static_cast<std::uint32_t>(window.base),
                                                      static_cast<std::uint32_t>(window.size)),
-                                 aml::interrupt(window.gsi, Trigger::kEdge)}))});
+                                 aml::interrupt(window.gsi, Trigger::kLevel)}))});
 }
 
 /// The button, and the Generic Event Device that says when it is pressed (§5.6.9).
@@ -51,6 +51,15 @@ Terms power_button(std::uint32_t gsi) {
                   {aml::name("_HID", aml::string("ACPI0013")), aml::name("_UID", aml::integer(0)),
                    aml::name("_CRS", aml::resources({aml::interrupt(gsi, Trigger::kEdge)})),
                    aml::method("_EVT", 1, {aml::notify("\\_SB.PWRB", kPressed)})})};
+}
+
+/// The identifier is what Linux's pvpanic driver binds to. It calls no method, so there is none.
+aml::Code panic_device(std::uint16_t port) {
+  constexpr std::uint64_t kPresentAndWorking = 0x0f;
+  return aml::device(
+      "PEVT", {aml::name("_HID", aml::string("QEMU0001")), aml::name("_UID", aml::integer(0)),
+               aml::name("_STA", aml::integer(kPresentAndWorking)),
+               aml::name("_CRS", aml::resources({aml::io_ports(port, 1)}))});
 }
 
 /// _PRT: which input a pin of a device is wired to. Pins are 0 to 3 here.
@@ -100,6 +109,7 @@ std::vector<std::byte> definition_block(const Config& config) {
   if (config.power_button_gsi)
     for (auto& device : power_button(*config.power_button_gsi))
       devices.push_back(std::move(device));
+  if (config.panic_port) devices.push_back(panic_device(*config.panic_port));
   if (config.pci) {
     devices.push_back(pci_root(*config.pci));
     devices.push_back(ecam(*config.pci));

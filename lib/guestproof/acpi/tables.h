@@ -2,16 +2,18 @@
 // MCFG, DSDT.
 //
 // What a stock Linux needs in order to find its processors, interrupt controllers, serial ports,
-// virtio-mmio devices and a PCI root, to power off, to reset, and to hear of a power button. The
-// model has no PIC, no PIT, no fixed hardware (§4.1). The FADT says that there is no VGA, no
-// keyboard controller to probe for (one may be there to reset the machine) and no CMOS clock: Linux
-// takes the time from kvmclock, and without that it gives the clock up after a second.
+// virtio-mmio devices and a PCI root, to power off, to reset, to hear of a power button, and to say
+// that it panicked. The model has no PIC, no PIT, no fixed hardware (§4.1). The FADT says that
+// there is no VGA, no keyboard controller to probe for (one may be there to reset the machine) and
+// no CMOS clock: Linux takes the time from kvmclock, and without that it gives the clock up after a
+// second.
 //
 // Not here: tables of other architectures, hot plug, NUMA, power states but S5; and whether the
 // addresses are free, which the VMM knows.
 //
 // Thread-safety: pure functions.
-// Specification: ACPI 6.5 §5.2, §4.8.3, §6.1, §6.2.13; PCI Firmware 3.3 §4.1.2.
+// Specification: ACPI 6.5 §5.2, §4.8.3, §6.1, §6.2.13, §6.3.7; PCI Firmware 3.3 §4.1.2; QEMU,
+// docs/specs/pvpanic, "ACPI Interface".
 #pragma once
 
 #include <array>
@@ -46,7 +48,7 @@ struct SerialPort {
   std::uint32_t gsi = 4;
 };
 
-/// A window of virtio-mmio below 4 GiB, and its edge-triggered interrupt.
+/// A window of virtio-mmio below 4 GiB, and its level-triggered interrupt, which several may share.
 struct VirtioWindow {
   std::uint64_t base = 0;
   std::uint64_t size = 0x1000;
@@ -72,6 +74,8 @@ struct Config {
   PowerRegisters power{};
   /// The edge-triggered input that a press of the power button pulses.
   std::optional<std::uint32_t> power_button_gsi = std::nullopt;
+  /// Where a panic is reported: pvpanic's register.
+  std::optional<std::uint16_t> panic_port = std::nullopt;
   std::vector<SerialPort> serial_ports{};
   std::vector<VirtioWindow> virtio_windows{};
   std::optional<PciRoot> pci = std::nullopt;

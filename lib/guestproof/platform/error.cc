@@ -20,6 +20,8 @@ constexpr std::array kEntries{
                "{value:x} written into the reset register resets nothing; {limit:x} does"},
     ErrorEntry{PlatformError::kSleepType, "sleep_type",
                "there is no sleeping state of type {value}; type {limit} powers off"},
+    ErrorEntry{PlatformError::kPanicEvent, "panic_event",
+               "{value:x} reports no event of those that a panic has, {limit:x}"},
 };
 static_assert(error_entries_are_dense(kEntries));
 constexpr ErrorDomain kDomain{"platform", kEntries};

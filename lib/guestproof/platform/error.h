@@ -16,6 +16,7 @@ enum class PlatformError : std::uint16_t {
   kNoDevice,
   kResetValue,
   kSleepType,
+  kPanicEvent,
 };
 const ErrorDomain& error_domain(PlatformError);
 

@@ -1,4 +1,4 @@
-// What a guest can ask of the machine as a whole.
+// What a guest can ask of the machine as a whole, and what it says of itself.
 //
 // Thread-safety: the implementer's; it is called in a vCPU's access.
 #pragma once
@@ -7,7 +7,11 @@
 
 namespace guestproof::platform {
 
-enum class MachineRequest : std::uint8_t { kReset, kPowerOff };
+enum class MachineRequest : std::uint8_t {
+  kReset,
+  kPowerOff,
+  kPanic,  // the guest's kernel has panicked; a reset may follow
+};
 
 class MachineControl {
  public:

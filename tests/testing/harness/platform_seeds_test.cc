@@ -8,8 +8,8 @@ namespace {
 
 // A fresh board at 0x60000000 seconds unless a scenario says otherwise. request: 0 sends with FIFO
 // control `index` and interrupts `next`. access: even kinds read, odd ones write; 0 16550, 2 i8042,
-// 4 ACPI, 6 PL031, 8 ports, 10 the end of all addresses. backend: 0 input, 1 time, 2 button, 3
-// reset.
+// 4 ACPI, 6 PL031, 8 ports, 10 the end of all addresses, 12 pvpanic. backend: 0 input, 1 time, 2
+// button, 3 reset.
 constexpr Seed kPlatformSeeds[] = {
     // The serial port.
     {"sent", "platform:sent", "request length=5 value=0x6f6c6c6568\nsave"},
@@ -234,6 +234,21 @@ constexpr Seed kPlatformSeeds[] = {
      "access kind=5 index=5 length=1 value=1\naccess kind=4 index=1 length=1\n"
      "access kind=4 index=4 length=1"},
     {"power_button", "platform:button_pressed", "backend kind=2\nbackend kind=2"},
+
+    // The panic device.
+    {"panicked", "platform:panic_reported",
+     "access kind=12 index=2 length=1\naccess kind=13 index=2 length=1 value=1"},
+    {"panicked_and_reset", "platform:panic_reported",
+     "access kind=13 index=2 length=1 value=1\naccess kind=3 index=6 length=1 value=0xfe"},
+    {"crash_loaded", "value:saved", "access kind=13 index=2 length=1 value=2\nsave"},
+    {"panicked_and_an_unknown_event", "platform:panic_reported",
+     "access kind=13 index=2 length=1 value=0x86\naccess kind=13 index=2 length=1 value=0x85"},
+    {"another_panic_event", "error:platform.panic_event",
+     "access kind=13 index=2 length=1 value=4\naccess kind=13 index=2 length=1"},
+    {"a_word_of_the_panic_port", "error:bus.range_end",
+     "access kind=13 index=2 length=2 value=0x101\naccess kind=12 index=2 length=4"},
+    {"beside_the_panic_port", "error:bus.unmapped",
+     "access kind=13 index=1 length=1 value=1\naccess kind=13 index=3 length=1 value=1"},
 
     // The clock.
     {"time_passes", "value:saved",

@@ -13,10 +13,24 @@ using platform::PlatformStateError;
 constexpr std::uint64_t kSerialPort = 0x3f8;
 constexpr std::uint64_t kSerialMemory = 0x8fff'fff8;
 constexpr std::uint64_t kAcpiPort = 0x600;
+constexpr std::uint64_t kPanicPort = 0x505;
 constexpr std::uint64_t kClock = 0x9000'0000;
 constexpr std::array<std::uint64_t, 3> kClockStarts{0x6000'0000, 0xffff'fff0, 0};
 constexpr std::size_t kSerialBytes = 36;
 constexpr std::size_t kKeyboardBytes = 12;
+
+/// As PlatformEvents has it.
+constexpr char letter(platform::MachineRequest request) {
+  switch (request) {
+    case platform::MachineRequest::kPowerOff:
+      return 'o';
+    case platform::MachineRequest::kPanic:
+      return 'p';
+    case platform::MachineRequest::kReset:
+      break;
+  }
+  return 'r';
+}
 
 }  // namespace
 
@@ -42,9 +56,7 @@ class PlatformHarness::Board final : private platform::SerialHost,
  private:
   void sent(std::byte byte) override { events.sent.push_back(std::to_integer<std::uint8_t>(byte)); }
   void room() override { ++events.rooms; }
-  void request(platform::MachineRequest what) override {
-    events.requests.push_back(what == platform::MachineRequest::kReset ? 'r' : 'o');
-  }
+  void request(platform::MachineRequest what) override { events.requests.push_back(letter(what)); }
   std::uint64_t seconds() override { return now; }
 
   Line serial_line_{events, 1}, clock_line_{events, 2}, button_line_{events, 3};
@@ -53,10 +65,12 @@ class PlatformHarness::Board final : private platform::SerialHost,
   platform::Serial16550 serial{*this, serial_line_};
   platform::I8042 keyboard{*this};
   platform::AcpiRegisters acpi{*this, button_line_};
+  platform::PvPanic panic{*this};
   platform::Pl031 clock{*this, clock_line_};
   Bus ports = Bus::Builder(AddressSpace::kPorts)
                   .add(platform::kI8042Port, platform::kI8042Ports, keyboard)
                   .add(kAcpiPort, platform::kAcpiRegisters, acpi)
+                  .add(kPanicPort, platform::kPvPanicPorts, panic)
                   .add(kSerialPort, platform::kSerialRegisters, serial)
                   .build()
                   .value();
@@ -80,6 +94,7 @@ PlatformHarness::PlatformHarness() {
   interrupts_[12] = depth_.add("platform:interrupt_timeout");
   reset_asked_ = depth_.add("platform:reset_asked");
   off_asked_ = depth_.add("platform:power_off_asked");
+  panicked_ = depth_.add("platform:panic_reported");
   alarm_ = depth_.add("platform:alarm");
   pressed_ = depth_.add("platform:button_pressed");
   reset_ = depth_.add("platform:reset");
@@ -140,7 +155,7 @@ void PlatformHarness::agree(std::string_view what, const Result<void>& done,
   if (!events.sent.empty()) depth_.count(sent_);
   if (events.rooms != 0) depth_.count(room_);
   for (const char request : events.requests)
-    depth_.count(request == 'r' ? reset_asked_ : off_asked_);
+    depth_.count(request == 'r' ? reset_asked_ : request == 'o' ? off_asked_ : panicked_);
   for (const int level : events.levels)
     if (level == 2) depth_.count(alarm_);
 }
@@ -313,14 +328,15 @@ void PlatformHarness::act(const Record& record) {
     host(record);
   } else if (record.op() == Opcode::kAccess) {
     const std::uint64_t index = record.index;
-    const auto where = record.kind / 2 % 6;
+    const auto where = record.kind / 2 % 7;
     const std::array addresses{kSerialMemory + index % 16,
                                platform::kI8042Port - 2 + index % 16,
                                kAcpiPort - 2 + index % 16,
                                kClock + index,
                                index,
-                               UINT64_MAX - index};
-    const bool ports = where == 1 || where == 2 || where == 4;
+                               UINT64_MAX - index,
+                               kPanicPort - 2 + index % 16};
+    const bool ports = where == 1 || where == 2 || where == 4 || where == 6;
     if ((record.kind & 1) != 0)
       write(ports, addresses[where], pattern(record.value, record.length % 10));
     else

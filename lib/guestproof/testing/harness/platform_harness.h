@@ -1,7 +1,7 @@
-// A board under test: a 16550, an i8042, ACPI's registers and a PL031, on a bus of ports and one of
-// memory. Target: platform.
+// A board under test: a 16550, an i8042, ACPI's registers, pvpanic and a PL031, on a bus of ports
+// and one of memory. Target: platform.
 //
-//   ports    0x60 to 0x64 i8042, 0x3F8 to 0x3FF 16550, 0x600 to 0x602 ACPI
+//   ports    0x60 to 0x64 i8042, 0x3F8 to 0x3FF 16550, 0x505 pvpanic, 0x600 to 0x602 ACPI
 //   memory   0x8FFFFFF8 to 0x8FFFFFFF the same 16550, behind it to 0x90000FFF PL031
 //
 // `queue` begins a board as built, on a clock that stands at 0x60000000, 0xFFFFFFF0 or 0 (index
@@ -20,11 +20,11 @@
 //   4     probes the 16550 as Linux does                   9     sets the clock to `value`
 //
 // `access` reads 0 to 9 bytes (`length` modulo 10), or writes `value` (odd `kind`), where `kind`
-// halved, modulo 6, says: register `index` modulo 16 of 0 the 16550, 1 the i8042 (from two ports
+// halved, modulo 7, says: register `index` modulo 16 of 0 the 16550, 1 the i8042 (from two ports
 // before it on), 2 ACPI's (likewise), 3 the PL031 (`index` itself); 4 port `index`, 5 at `index`
-// before the end of all addresses. `backend`, `kind` modulo 4: the host 0 gives `value` modulo 64
-// bytes of input, 1 lets `value` seconds pass (also back), and ticks when an alarm says so, 2
-// presses the power button, 3 resets all devices.
+// before the end of all addresses, 6 pvpanic (from two ports before it on, as 1). `backend`, `kind`
+// modulo 4: the host 0 gives `value` modulo 64 bytes of input, 1 lets `value` seconds pass (also
+// back), and ticks when an alarm says so, 2 presses the power button, 3 resets all devices.
 #pragma once
 
 #include <memory>
@@ -32,6 +32,7 @@
 #include "guestproof/platform/acpi_registers.h"
 #include "guestproof/platform/i8042.h"
 #include "guestproof/platform/pl031.h"
+#include "guestproof/platform/pv_panic.h"
 #include "guestproof/platform/serial_16550.h"
 #include "guestproof/testing/harness/saved_harness.h"
 #include "guestproof/testing/model/platform_model.h"
@@ -81,7 +82,7 @@ class PlatformHarness : public SavedHarness {
   std::unique_ptr<Board> board_;
   std::unique_ptr<PlatformModel> model_;
   Depth::Index sent_, taken_, full_, room_, received_, interrupts_[16], reset_asked_, off_asked_,
-      alarm_, pressed_, reset_;
+      panicked_, alarm_, pressed_, reset_;
 };
 
 }  // namespace guestproof::testing

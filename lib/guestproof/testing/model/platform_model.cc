@@ -10,16 +10,17 @@ constexpr std::uint64_t k32 = 0xffff'ffff;
 
 struct Range {
   std::uint64_t first, last;
-  bool ports;
   int who;  // of Who
+  bool ports;
 };
 // The memory of the serial port ends where the clock's begins.
 constexpr Range kRanges[] = {
-    {0x60, 0x64, true, 2},
-    {0x3f8, 0x3ff, true, 1},
-    {0x600, 0x602, true, 3},
-    {0x8fff'fff8, 0x8fff'ffff, false, 1},
-    {0x9000'0000, 0x9000'0fff, false, 4},
+    {0x60, 0x64, 2, true},
+    {0x3f8, 0x3ff, 1, true},
+    {0x505, 0x505, 5, true},
+    {0x600, 0x602, 3, true},
+    {0x8fff'fff8, 0x8fff'ffff, 1, false},
+    {0x9000'0000, 0x9000'0fff, 4, false},
 };
 
 ModelError check_header(std::span<const std::uint8_t> bytes, std::uint64_t magic,
@@ -426,6 +427,7 @@ ModelError PlatformModel::read(bool ports, std::uint64_t address, Bytes& data) {
     if (who == Who::kSerial) value = serial_.read(offset);
     if (who == Who::kKeyboard) value = keyboard_.read(offset == 0);
     if (who == Who::kClock) error = clock_.read(offset, value);
+    if (who == Who::kPanic) value = 3;
   }
   serial_.settle();
   for (std::size_t i = 0; i < data.size(); ++i)
@@ -446,6 +448,12 @@ ModelError PlatformModel::write_acpi(std::uint64_t offset, unsigned value) {
   return {};
 }
 
+ModelError PlatformModel::write_panic(unsigned value) {
+  if (value % 4 == 0) return {"platform.panic_event", value, 3};
+  if (value % 2 == 1) events_.requests.push_back('p');
+  return {};
+}
+
 ModelError PlatformModel::write(bool ports, std::uint64_t address, const Bytes& data) {
   Who who{};
   std::uint64_t offset = 0;
@@ -456,6 +464,7 @@ ModelError PlatformModel::write(bool ports, std::uint64_t address, const Bytes& 
     if (who == Who::kSerial) error = serial_.write(offset, data[0]);
     if (who == Who::kKeyboard) error = keyboard_.write(offset == 0, data[0]);
     if (who == Who::kAcpi) error = write_acpi(offset, data[0]);
+    if (who == Who::kPanic) error = write_panic(data[0]);
     if (who == Who::kClock) error = clock_.write(offset, number_in(data));
   }
   serial_.settle();

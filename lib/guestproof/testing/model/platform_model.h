@@ -1,7 +1,7 @@
 // A second opinion on the devices of a board and the buses that they are on: 16550, i8042, ACPI's
-// registers, PL031. Registers as lists and flags, and what is due is worked out anew after every
-// step. Written from the documents that guestproof/platform/*.h name, and the policies there; it
-// shares no code with the library.
+// registers, pvpanic, PL031. Registers as lists and flags, and what is due is worked out anew after
+// every step. Written from the documents that guestproof/platform/*.h name, and the policies there;
+// it shares no code with the library.
 //
 // Thread-safety: none.
 #pragma once
@@ -18,7 +18,7 @@ namespace guestproof::testing {
 /// What the world around the board sees.
 struct PlatformEvents {
   std::vector<std::uint8_t> sent;  // bytes of the serial port
-  std::vector<char> requests;      // 'r' reset, 'o' power off
+  std::vector<char> requests;      // 'r' reset, 'o' power off, 'p' panic
   std::vector<int> levels;         // of a line: 1 serial, 2 clock, 3 button; negative when it falls
   unsigned rooms = 0;              // times that the host heard of room for input
 
@@ -134,11 +134,12 @@ class PlatformModel {
   [[nodiscard]] PlatformEvents take_events();
 
  private:
-  enum class Who : std::uint8_t { kNobody, kSerial, kKeyboard, kAcpi, kClock };
+  enum class Who : std::uint8_t { kNobody, kSerial, kKeyboard, kAcpi, kClock, kPanic };
   [[nodiscard]] static ModelError find(bool ports, std::uint64_t address, std::size_t width,
                                        Who& who, std::uint64_t& offset);
   [[nodiscard]] static ModelError refusal(Who who, std::uint64_t offset, std::size_t width);
   [[nodiscard]] ModelError write_acpi(std::uint64_t offset, unsigned value);
+  [[nodiscard]] ModelError write_panic(unsigned value);
 
   PlatformEvents events_;
   std::uint64_t seconds_ = 0;
