@@ -16,7 +16,7 @@ from guestproof_dev.errors import Fail
 
 GROUPS = {
     "Find bugs": ["fuzz", "repro", "decode", "encode", "corpus"],
-    "Develop": ["test", "with-kvm", "coverage", "planted", "check", "kvm-api", "qemu-diff", "build", "bench", "setup"],
+    "Develop": ["test", "with-kvm", "guest", "coverage", "planted", "check", "kvm-api", "qemu-diff", "build", "bench", "setup"],
 }
 COMMANDS = [name for names in GROUPS.values() for name in names]
 

@@ -14,12 +14,11 @@ import time
 from guestproof_dev import terminal
 from guestproof_dev.errors import Fail
 from guestproof_dev.kvm import kernels
-from guestproof_dev.kvm.architectures import ALL
 
 PATIENCE = 600  # seconds to wait for another package manager to finish
 GROUPS = {
     "build": ["g++", "cmake", "ninja-build", "ccache", "libgtest-dev", "libgmock-dev", "librapidcheck-dev",
-              "libbenchmark-dev", "liburing-dev", "pkgconf"],
+              "libbenchmark-dev", "liburing-dev", "pkgconf", "libcli11-dev", "libfmt-dev", "nlohmann-json3-dev"],
     "cross": ["g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "googletest", "qemu-user-static"],
     "fuzz": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "afl++"],
     "check": ["git", "clang-format-19", "clang-tidy-19", "pyflakes3", "shellcheck"],
@@ -59,12 +58,12 @@ def main(args) -> int:
 
 
 def _get_kernels(newest: bool) -> None:
-    for architecture in ALL.values():
-        (kernels.refresh if newest else kernels.ensure)(architecture)
+    for each in kernels.ALL:
+        (kernels.refresh if newest else kernels.ensure)(each)
 
 
 def _missing_kernels() -> list[str]:
-    return [architecture.kernel for architecture in ALL.values() if not kernels.cached(architecture)]
+    return [each.name for each in kernels.ALL if not kernels.cached(each)]
 
 
 def missing(groups: set[str]) -> list[str]:

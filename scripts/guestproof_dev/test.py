@@ -2,8 +2,9 @@
 
 Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), unit-aarch64 and
 unit-riscv64 (unit tests of these architectures, emulated), kvm, kvm-aarch64 and kvm-riscv64 (on a working KVM, see
-`scripts/dev with-kvm`), tool (the tree and this tool). Tests that run a binary of another preset's folder get that preset
-built first. With --preset the units and properties of another build run, under a sanitizer, say.
+`scripts/dev with-kvm`), e2e (there, too: stock kernels in guestproof-vmm), tool (the tree and this tool). Tests that run
+a binary of another preset's folder get that preset built first. With --preset the units and properties of another build
+run, under a sanitizer, say.
 
 Where no KVM can be had its tests are skipped, and where it lacks a capability the cases that need it. With
 KVM_REQUIRED=machine in the environment the former is a failure, with KVM_REQUIRED=1 both are. What was skipped, and why,
@@ -44,7 +45,7 @@ def main(args) -> int:
     setup.ensure({"build", "check", "tables", "tooltest"})
     # Tests on a KVM are few, and the rest of a build takes longer than they do.
     on_kvm = _ON_KVM.fullmatch(args.label or "")
-    targets = ["kvm"] if on_kvm else [] if args.preset == "dev" else ["unit", "prop"]
+    targets = ["kvm"] if on_kvm else ["e2e"] if args.label == "e2e" else [] if args.preset == "dev" else ["unit", "prop"]
     folder = configure(args.preset) if on_kvm and on_kvm[1] else build(args.preset, targets)
     selection = _selection(args)
     tests = listing(folder, selection)
@@ -62,9 +63,14 @@ def _get_machines(tests: list[dict]) -> None:
             setup.ensure({"kvm"})
         except Fail as problem:
             print(f"dev: no QEMU: {problem}", file=sys.stderr)
-    for name in sorted({command[command.index("--arch") + 1] for command in commands if "with-kvm" in command}):
+    machines: dict[str, set[str]] = {}
+    for command in commands:
+        if "with-kvm" in command:
+            guests = {value for word, value in zip(command, command[1:]) if word == "--guest"}
+            machines.setdefault(command[command.index("--arch") + 1], set()).update(guests)
+    for name, guests in sorted(machines.items()):
         try:
-            with_kvm.prepare(ALL[name])
+            with_kvm.prepare(ALL[name], sorted(guests))
         except Fail as problem:
             print(f"dev: no KVM for {name}: {problem}", file=sys.stderr)
 

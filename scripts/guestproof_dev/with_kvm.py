@@ -7,6 +7,9 @@ leaves in the folder $GUESTPROOF_OUT, which is empty in the machine, is brought 
 temporary one. Emulated hypervisors hang now and then: a machine that gives no sign of life for 45 s is replaced, and
 the command starts anew.
 
+With --guest a stock kernel of Debian is there for the command to boot: $GUESTPROOF_GUEST_NAME is a folder with its
+`kernel`, `modules/` and a static `busybox` (NAME in upper case, with _ for - and .).
+
 For another architecture than the host's, COMMAND is a static program of that architecture. Emulators and kernels are
 Debian packages: the emulators are installed, the kernels unpacked into ~/.cache/guestproof, when they are first needed.
 
@@ -29,7 +32,7 @@ from pathlib import Path
 
 from guestproof_dev import duration, process, setup
 from guestproof_dev.errors import Fail
-from guestproof_dev.kvm import kernels, machine, probe, scratch
+from guestproof_dev.kvm import guests, kernels, machine, probe, scratch
 from guestproof_dev.kvm.architectures import ALL, Architecture
 from guestproof_dev.kvm.kernels import Kernel
 from guestproof_dev.kvm.machine import Job, Late
@@ -41,10 +44,12 @@ _PASSED_ON = re.compile(r"PATH|HOME|USER|LANG|TZ|TERM|TMPDIR|KVM_REQUIRED|LLVM_P
 
 
 def add_arguments(parser):
-    parser.usage = "%(prog)s [--arch ARCH] [--nested auto|always|never] [--time LIMIT] -- COMMAND..."
+    parser.usage = "%(prog)s [--arch ARCH] [--nested auto|always|never] [--guest NAME] [--time LIMIT] -- COMMAND..."
     parser.add_argument("--arch", choices=ALL, default="x86_64", help="of the guests (default: x86_64)")
     parser.add_argument("--nested", choices=["auto", "always", "never"], default="auto",
                         help="whether in an emulated machine (auto: when the host's KVM is not good enough)")
+    parser.add_argument("--guest", action="append", default=[], choices=guests.ALL, help="a kernel for the command to boot; "
+                        "may be repeated")
     parser.add_argument("--time", default="5m", metavar="LIMIT", help="for the command, such as 90s (default: 5m)")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="what to run; write -- before it")
 
@@ -54,24 +59,37 @@ def main(args) -> int:
     folder = _folder()
     with _out() as out:
         job = _job(args, architecture, folder, out)
+        try:
+            _get_guests(args.guest, job)
+        except Fail as problem:
+            return _without(f"there is no guest to boot: {str(problem).rstrip('.')}")
         complaint = probe.complaint(architecture) if args.nested != "always" else "--nested is always"
         try:
             if not complaint:
                 return _on_host(job)
             if args.nested == "never":
-                return _without(f"{complaint}, and --nested is never")
+                return _without(f"there is no KVM: {complaint}, and --nested is never")
             try:
                 kernel = _material(architecture)
             except Fail as problem:
-                return _without(f"{complaint}, and no machine can be emulated: {str(problem).rstrip('.')}")
+                return _without(f"there is no KVM: {complaint}, and no machine can be emulated: {str(problem).rstrip('.')}")
             return machine.run(architecture, kernel, job)
         except Late:
             print(f"dev: {args.command[0]} has not ended after {duration.show(job.limit)}.", file=sys.stderr)
             return TIMED_OUT
 
 
-def prepare(architecture: Architecture) -> None:
-    """Downloads and installs what is missing where the command would run in an emulated machine."""
+def _get_guests(names: list[str], job: Job) -> None:
+    for name in names:
+        guest = guests.ALL[name]
+        job.environment[guest.variable] = str(kernels.ensure(guest).folder)
+
+
+def prepare(architecture: Architecture, names: list[str] = ()) -> None:
+    """Downloads and installs what is missing: guests, and what an emulated machine takes where the command would run in
+    one."""
+    for name in names:
+        kernels.ensure(guests.ALL[name])
     if probe.complaint(architecture):
         _material(architecture)
 
@@ -83,7 +101,7 @@ def _material(architecture: Architecture) -> Kernel:
 
 def _without(complaint: str) -> int:
     required = os.environ.get("KVM_REQUIRED", "") not in ("", "0")
-    print(f"dev: {'' if required else 'skipped: '}there is no KVM: {complaint}.", file=sys.stderr)
+    print(f"dev: {'' if required else 'skipped: '}{complaint}.", file=sys.stderr)
     return 1 if required else SKIPPED
 
 

@@ -12,7 +12,6 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from guestproof_dev.kvm import kernels, probe  # noqa: E402
-from guestproof_dev.kvm.architectures import ALL  # noqa: E402
 
 HEADER = "// What this header is for, in a sentence.\n#pragma once\n"
 GOOD_TREE = {
@@ -86,9 +85,9 @@ class Copy:
         self.program("dpkg-query", 'shift 3; for name in "$@"; do echo "installed $name"; done')
         self.cache = root.parent / "cache" / "guestproof"
         self.environment["XDG_CACHE_HOME"] = str(self.cache.parent)
-        for architecture in ALL.values():
-            name = f"linux-image-0_0_{kernels.recipe(architecture)}"
-            (self.cache / "kernels" / architecture.name / name).mkdir(parents=True)
+        for each in kernels.ALL:
+            name = f"linux-image-0_0_{kernels.recipe(each)}"
+            (self.cache / "kernels" / each.name / name).mkdir(parents=True)
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from conftest import SCRIPTS
 from guestproof_dev.kvm import apt, kernels, probe
-from guestproof_dev.kvm.architectures import ALL
 
 DEV = SCRIPTS / "dev"
 NESTED = ["--nested", "always"]
@@ -220,10 +219,10 @@ def test_what_a_kill_left_in_the_temporary_folder_is_removed(host, tmp_path):
 @pytest.fixture
 def mirror(host, tmp_path):
     """A host without kernels, and a mirror that has tiny ones: everything that nested machines load is built in."""
-    for name in ALL:
-        for folder in (host.cache / "kernels" / name).iterdir():
+    for each in kernels.ALL:
+        for folder in (host.cache / "kernels" / each.name).iterdir():
             folder.rmdir()
-    built_in = "".join(f"kernel/{name}.ko\n" for architecture in ALL.values() for name in architecture.modules)
+    built_in = "".join(f"kernel/{name}.ko\n" for each in kernels.ALL for name in each.modules)
     _package(tmp_path / "debs", "linux-image-7", {"boot/vmlinuz-7": "a kernel", "lib/modules/7/modules.builtin": built_in})
     _package(tmp_path / "debs", "busybox-static", {"bin/busybox": "a busybox"})
     host.program("apt-cache", 'printf "Package: %s\\nVersion: 1:2\\nDepends: linux-image-7 (= 1:2)\\n" "${@: -1}"')
@@ -319,20 +318,55 @@ def test_a_kernel_that_lacks_a_module_is_refused(mirror, tmp_path):
 
 
 def test_setup_looks_for_newer_kernels_and_keeps_what_it_has_without_a_network(mirror, tmp_path):
-    for name, architecture in ALL.items():
-        (mirror.cache / "kernels" / name / f"linux-image-0_0_{kernels.recipe(architecture)}").mkdir()
+    for each in kernels.ALL:
+        (mirror.cache / "kernels" / each.name / f"linux-image-0_0_{kernels.recipe(each)}").mkdir()
     assert mirror.dev("setup", "kernels").returncode == 0
     assert kernels_of(mirror) == ["linux-image-0_0", "linux-image-7_1%2"]
     mirror.program("apt-get", "echo 'E: no network' >&2; exit 100")
     done = mirror.dev("setup", "kernels")
     assert (done.returncode, done.stdout) == (0, "dev: every package is there.\n")
-    assert done.stderr.count("no network. linux-image-7_1%2_") == 3
+    assert done.stderr.count("no network. linux-image-7_1%2_") == len(kernels.ALL)
 
 
 def test_setup_names_missing_kernels(mirror):
     done = mirror.dev("setup", "--check")
     assert (done.returncode, done.stdout) == \
-        (1, "dev: missing kernels: linux-image-amd64 linux-image-arm64 linux-image-riscv64\n")
+        (1, "dev: missing kernels: x86_64 aarch64 riscv64 cloud-6.1 amd64-6.1 cloud-6.12\n")
+
+
+def test_a_guest_is_ready_for_the_command(mirror):
+    """Its kernel as the package has it, though the machine that is emulated gets an unpacked one."""
+    mirror.program("guest", 'cat "$GUESTPROOF_GUEST_CLOUD_6_1/kernel" && test -e "$GUESTPROOF_GUEST_CLOUD_6_1/busybox"')
+    done = mirror.dev("with-kvm", "--nested", "never", "--guest", "cloud-6.1", "--", "guest")
+    assert (done.returncode, done.stdout) == (0, "a kernel"), done.stderr
+    assert "downloading linux-image-7 and busybox-static for cloud-6.1" in done.stderr
+
+
+def test_without_its_guest_a_command_is_skipped(mirror):
+    mirror.program("apt-get", "echo 'E: no network' >&2; exit 100")
+    done = mirror.dev("with-kvm", "--nested", "never", "--guest", "cloud-6.12", "--", "true")
+    assert done.returncode == 77
+    assert done.stderr.startswith("dev: skipped: there is no guest to boot: cannot get the package linux-image-cloud-amd64 (trixie, ")
+    mirror.environment["KVM_REQUIRED"] = "machine"
+    assert mirror.dev("with-kvm", "--nested", "never", "--guest", "cloud-6.12", "--", "true").returncode == 1
+
+
+def test_a_guest_with_a_shell_is_made_for_a_person(mirror, tmp_path):
+    done = mirror.dev("guest", "cloud-6.1", str(tmp_path / "guest"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "guest" / "kernel").read_text() == "a kernel"
+    assert _archived((tmp_path / "guest" / "initrd").read_bytes()) == \
+        ["bin", "dev", "proc", "sys", "modules", "bin/busybox", "init", "TRAILER!!!"]
+
+
+def _archived(archive: bytes) -> list[str]:
+    """The names in it, each behind a header of 110 characters with the lengths of content and name."""
+    names, at = [], 0
+    while at < len(archive):
+        size, length = (int(archive[at + place:at + place + 8], 16) for place in (54, 94))
+        names.append(archive[at + 110:at + 110 + length - 1].decode())
+        at += (110 + length + 3) // 4 * 4 + (size + 3) // 4 * 4
+    return names
 
 
 @pytest.mark.parametrize("required, code", [("", 0), ("0", 0), ("machine", 0), ("1", 1)])

@@ -17,6 +17,7 @@ class Architecture:
     console: str
     disk: str  # the 9p device
     modules: tuple[str, ...]  # of the kernel, in the order in which they are loaded; any may be built in
+    unpacked = True  # the kernel, which saves the emulated machine that
 
     @property
     def kernel(self) -> str:
@@ -30,7 +31,7 @@ ALL = {each.name: each for each in (
     Architecture("x86_64", 62, "amd64", "bookworm", "qemu-system-x86_64", ("-M", "pc", "-cpu", "max"), "ttyS0",
                  "virtio-9p-pci",
                  ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "netfs", "fscache",
-                  *_SHARES, "irqbypass", "kvm", "ccp", "kvm-amd")),
+                  *_SHARES, "tun", "irqbypass", "kvm", "ccp", "kvm-amd")),
     # Emulates EL2. Without pauth-impdef the emulator spends three quarters of its time on signing pointers.
     Architecture("aarch64", 183, "arm64", "bookworm", "qemu-system-aarch64",
                  ("-M", "virt,virtualization=on,gic-version=3", "-cpu", "max,pauth-impdef=on"), "ttyAMA0",

@@ -1,7 +1,7 @@
-"""The kernels of nested machines, from Debian's packages into $XDG_CACHE_HOME/guestproof (else ~/.cache/guestproof).
+"""The kernels of nested machines and of guests, from Debian's packages into $XDG_CACHE_HOME/guestproof (else ~/.cache/guestproof).
 
-kernels/ARCHITECTURE/PACKAGE_VERSION_RECIPE/ holds the kernel, the modules that a nested machine loads and a static
-busybox. A folder of that name is complete: it is made under another name. Once there it is used without asking the
+kernels/NAME/PACKAGE_VERSION_RECIPE/, NAME being an architecture or a guest, holds the kernel, the modules that are
+loaded there and a static busybox. A folder of that name is complete: it is made under another name. Once there it is used without asking the
 network; `scripts/dev setup kernels` looks for newer ones.
 """
 
@@ -21,12 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from guestproof_dev.errors import Fail
-from guestproof_dev.kvm import apt, scratch
+from guestproof_dev.kvm import apt, architectures, guests, scratch
 from guestproof_dev.kvm.architectures import Architecture
+from guestproof_dev.kvm.guests import Guest
 
 BUSYBOX = "busybox-static"
-_RECIPE = 1  # to be raised when a cache is made in another way; the modules are part of a folder's name anyway
+_RECIPE = 2  # to be raised when a cache is made in another way; the modules are part of a folder's name anyway
 _NEW = ".new-"
+
+ALL: list[Architecture | Guest] = [*architectures.ALL.values(), *guests.ALL.values()]
 
 
 @dataclass(frozen=True)
@@ -52,67 +55,67 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guestproof"
 
 
-def ensure(architecture: Architecture) -> Kernel:
+def ensure(what: Architecture | Guest) -> Kernel:
     """The newest kernel that is there, else the one that the mirror has."""
-    found = cached(architecture)
+    found = cached(what)
     if found:
         return found
-    with _locked(architecture) as folder:
-        return cached(architecture) or _fetch(architecture, folder)
+    with _locked(what) as folder:
+        return cached(what) or _fetch(what, folder)
 
 
-def refresh(architecture: Architecture) -> Kernel:
+def refresh(what: Architecture | Guest) -> Kernel:
     """The mirror's newest; where the mirror cannot be reached, what is there."""
     try:
-        with _locked(architecture) as folder:
-            return _fetch(architecture, folder)
+        with _locked(what) as folder:
+            return _fetch(what, folder)
     except Fail as problem:
-        found = cached(architecture)
+        found = cached(what)
         if not found:
             raise
         print(f"dev: {problem} {found.folder.name} is used.", file=sys.stderr)
         return found
 
 
-def cached(architecture: Architecture) -> Kernel | None:
-    folders = (cache() / "kernels" / architecture.name).glob(f"*_{recipe(architecture)}")
+def cached(what: Architecture | Guest) -> Kernel | None:
+    folders = (cache() / "kernels" / what.name).glob(f"*_{recipe(what)}")
     newest = max(folders, key=lambda folder: folder.stat().st_mtime, default=None)
     return Kernel(newest) if newest else None
 
 
-def recipe(architecture: Architecture) -> str:
-    return hashlib.sha256(repr((_RECIPE, architecture.modules)).encode()).hexdigest()[:8]
+def recipe(what: Architecture | Guest) -> str:
+    return hashlib.sha256(repr((_RECIPE, what.modules)).encode()).hexdigest()[:8]
 
 
 @contextmanager
-def _locked(architecture: Architecture):
-    """The architecture's folder, ours alone; what a kill -9 left there is removed."""
-    folder = cache() / "kernels" / architecture.name
+def _locked(what: Architecture | Guest):
+    """The folder of its name, ours alone; what a kill -9 left there is removed."""
+    folder = cache() / "kernels" / what.name
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"dev: waiting for another download of {architecture.kernel}", file=sys.stderr, flush=True)
+            print(f"dev: waiting for another download of {what.kernel}", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in folder.glob(f"{_NEW}*"):
             shutil.rmtree(left)
         yield folder
 
 
-def _fetch(architecture: Architecture, folder: Path) -> Kernel:
+def _fetch(what: Architecture | Guest, folder: Path) -> Kernel:
     started = time.monotonic()
     # Not in the cache: apt's own user must be able to read it.
     with scratch.folder() as private:
         os.chmod(private, 0o755)
-        packages = apt.Apt(private, architecture.debian, architecture.suite, apt.mirror())
-        packages.update(architecture.kernel)
-        package = packages.kernel_of(architecture.kernel)
-        target = folder / f"{package}_{packages.version(package).replace(':', '%')}_{recipe(architecture)}"
+        packages = apt.Apt(private, what.debian, what.suite, apt.mirror())
+        packages.update(what.kernel)
+        package = packages.kernel_of(what.kernel)
+        target = folder / f"{package}_{packages.version(package).replace(':', '%')}_{recipe(what)}"
         if not target.exists():
-            print(f"dev: downloading {package} and {BUSYBOX} for {architecture.name}", file=sys.stderr, flush=True)
-            _make(target, architecture, packages.download(package), packages.download(BUSYBOX))
-            print(f"dev: the kernel for {architecture.name} is in {target} ({time.monotonic() - started:.1f} s)",
+            print(f"dev: downloading {package} and {BUSYBOX} for {what.name}", file=sys.stderr, flush=True)
+            _make(target, what, packages.download(package), packages.download(BUSYBOX))
+            print(f"dev: the kernel for {what.name} is in {target} ({time.monotonic() - started:.1f} s)",
                   file=sys.stderr, flush=True)
     # The one before stays: a machine may be starting from it.
     for old in sorted(folder.glob("linux-image-*"), key=lambda each: each.stat().st_mtime)[:-2]:
@@ -120,21 +123,25 @@ def _fetch(architecture: Architecture, folder: Path) -> Kernel:
     return Kernel(target)
 
 
-def _make(target: Path, architecture: Architecture, kernel: Path, busybox: Path) -> None:
+def _make(target: Path, what: Architecture | Guest, kernel: Path, busybox: Path) -> None:
     new = Path(tempfile.mkdtemp(dir=target.parent, prefix=_NEW))
     (new / "modules").mkdir()
-    _take_kernel(new, architecture, kernel)
+    _take_kernel(new, what, kernel)
     _take_busybox(new, busybox)
     os.chmod(new, 0o755)
     os.rename(new, target)
 
 
-def _take_kernel(new: Path, architecture: Architecture, package: Path) -> None:
-    wanted = {name: f"{index:02}-{name}.ko" for index, name in enumerate(architecture.modules)}
+def _take_kernel(new: Path, what: Architecture | Guest, package: Path) -> None:
+    wanted = {name: f"{index:02}-{name}.ko" for index, name in enumerate(what.modules)}
     built_in: set[str] = set()
     for path, content in _files(package):
         if path.parts[:1] == ("boot",) and path.name.startswith("vmlinu"):
-            (new / "kernel").write_bytes(_unpacked(content.read()))
+            packed = content.read()
+            unpacked = _unpacked(packed)
+            (new / "kernel").write_bytes(unpacked if what.unpacked else packed)
+            if not what.unpacked and unpacked is not packed:
+                (new / "vmlinux").write_bytes(unpacked)
         elif path.name == "modules.builtin":
             built_in = {PurePosixPath(line).stem.replace("-", "_") for line in content.read().decode().splitlines()}
         elif path.name.partition(".ko")[0] in wanted and ".ko" in path.name:
