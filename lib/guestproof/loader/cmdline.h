@@ -29,7 +29,6 @@ class Cmdline {
   [[nodiscard]] Result<void> append(std::string_view piece);
 
   [[nodiscard]] const std::string& text() const { return text_; }
-  [[nodiscard]] std::size_t limit() const { return limit_; }
 
  private:
   std::size_t limit_;

@@ -9,6 +9,7 @@ namespace {
 // Ranges of 4 KiB times `length` have cut=12. `next`: 1 for 1 MiB, 5 for 4 GiB, 6 for 2^52.
 constexpr Seed kBootParamsSeeds[] = {
     {"the_usual_machine", "boot:initrd_placed", "kick"},
+    {"an_opcode_of_no_meaning", "boot:initrd_placed", "avail next=1\nkick"},
     {"no_ram", "error:boot.initrd_room", "queue index=1\nkick"},
     {"ram_in_120_pieces", "boot:mapped", "queue index=2\nkick"},
     {"addresses_above_4_gib", "boot:zero_page",

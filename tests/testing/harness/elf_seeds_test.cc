@@ -10,6 +10,7 @@ namespace {
 // 0x380, header 3 lies in zeros. `next` is 1 for 1 MiB, 5 for 4 GiB.
 constexpr Seed kElfSeeds[] = {
     {"the_64_bit_entry", "load:done", "kick"},
+    {"an_opcode_of_no_meaning", "load:done", "avail next=1\nkick"},
     {"the_pvh_entry", "elf:loaded_for_pvh", "kick queue=1"},
     {"no_entry_for_arm64", "error:elf.protocol", "kick queue=2"},
     {"no_pvh_entry", "error:elf.protocol", "queue index=1\nkick queue=1"},

@@ -315,6 +315,11 @@ constexpr Seed kQueueSeeds[] = {
         access kind=1 next=40 length=8
         access kind=5 next=7 length=1
         complete)"},
+    {"read_past_the_address_space", "chain:completed", R"(
+        request address=raw value=0xfffffffffffffff8 length=64
+        take
+        access next=40 length=8
+        complete)"},
     {"access_across_regions", "chain:fill_split", R"(
         request address=mid:before-5 length=12 extra=200
         take

@@ -39,6 +39,10 @@ constexpr Seed kRngSeeds[] = {
      "activate flags=pci\nbackend kind=1\nrequest flags=kick\n"
      "access next=4 index=4 length=2 value=2\nbackend kind=3\nrequest flags=kick\n"
      "access next=4 index=4 length=2 value=6"},
+    {"kept_from_memory_where_the_queue_breaks", "device:needs_reset",
+     "activate flags=pci\nbackend kind=1\nrequest flags=kick\n"
+     "access next=4 index=4 length=2 value=2\nbackend kind=3\navail next=99\n"
+     "access next=4 index=4 length=2 value=6"},
     {"in_order", "request:filled", "queue index=3 flags=in_order\nrequest\nrequest\nkick"},
     {"event_index", "device:notify",
      "queue index=2 flags=event_index\nevent next=1\nrequest flags=kick\nrequest flags=kick"},

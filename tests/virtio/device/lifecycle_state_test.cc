@@ -143,6 +143,19 @@ TEST_F(LifecycleStateTest, ABrokenQueueOfADeviceThatNeedsNoResetIsRefused) {
             Error(DeviceStateError::kQueueBroken, 0, kRunning));
 }
 
+// Nor has one that could not be started a ring that could have broken.
+TEST_F(LifecycleStateTest, ABrokenQueueOfADeviceThatWasNotStartedIsRefused) {
+  ASSERT_TRUE(lifecycle.set_status(kDriving));
+  ASSERT_TRUE(lifecycle.set_driver_features(1, 1));
+  ASSERT_TRUE(lifecycle.set_status(kAgreed));
+  set_up(0, testing::QueueLayout::at(GuestAddress(0x40000000), 8));
+  ASSERT_FALSE(lifecycle.set_status(kRunning));
+  const auto bytes = saved();
+  const auto ring_flags = std::to_integer<std::uint8_t>(bytes[kFirstQueue + 8 + 12]);
+  EXPECT_EQ(refusal(bytes, kFirstQueue + 8 + 12, ring_flags | 8),
+            Error(DeviceStateError::kQueueBroken, 0, kRunning | VIRTIO_STATUS_DEVICE_NEEDS_RESET));
+}
+
 TEST_F(LifecycleStateTest, BytesThatAreNoStateAreRefusedByTheirField) {
   run();
   const auto bytes = saved();

@@ -285,6 +285,12 @@ TEST_F(PackedNotifyTest, HappensUnlessTheDriverSaysNo) {
   EXPECT_FALSE(queue.needs_notification());
 }
 
+TEST_F(PackedNotifyTest, HappensToNobodyWhereThereIsNoQueue) {
+  serve(1);
+  queue.reset();
+  EXPECT_FALSE(queue.needs_notification());
+}
+
 TEST_F(PackedNotifyTest, HappensWhenTheDescriptorWasPassed) {
   driver.set_event(driver.off_wrap(6), RING_EVENT_FLAGS_DESC);
   for (int i = 0; i < 6; ++i) {

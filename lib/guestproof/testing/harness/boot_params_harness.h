@@ -33,7 +33,6 @@ class BootParamsHarness final : public LoaderHarness {
  private:
   void choose(std::uint16_t index) override;
   void request(const Record& record) override;
-  void act(const Record&) override {}
   void load(std::uint8_t queue) override;
 
   void add_range(const Record& record);

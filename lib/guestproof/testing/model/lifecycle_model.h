@@ -117,8 +117,8 @@ class LifecycleModel {
   [[nodiscard]] DeviceModel& device() { return device_; }
   [[nodiscard]] std::uint32_t device_id() const { return device_.device_id(); }
 
-  /// Ends what the device does when guest memory goes out of reach.
-  std::function<void()> settle = [] {};
+  /// Ends what the device does when guest memory goes out of reach; to be set by who drives it.
+  std::function<void()> settle;
 
   bool memory_access = true;
   bool host_waits = false;  // it had something while guest memory was out of reach

@@ -27,7 +27,6 @@ void append_number(std::vector<std::uint8_t>& bytes, std::size_t width, std::uin
 std::size_t ModelMemory::read(std::uint64_t address, std::span<std::uint8_t> out) const {
   std::size_t done = 0;
   while (done < out.size()) {
-    if (done != 0 && address + done == 0) break;  // the end of the address space
     const auto run = memory_->find(GuestAddress(address + done), out.size() - done, Access::kRead);
     if (!run) break;
     run->read(0, std::as_writable_bytes(out.subspan(done, run->size())));
@@ -39,7 +38,6 @@ std::size_t ModelMemory::read(std::uint64_t address, std::span<std::uint8_t> out
 std::size_t ModelMemory::write(std::uint64_t address, std::span<const std::uint8_t> in) const {
   std::size_t done = 0;
   while (done < in.size()) {
-    if (done != 0 && address + done == 0) break;  // the end of the address space
     const auto run = memory_->find(GuestAddress(address + done), in.size() - done, Access::kWrite);
     if (!run) break;
     run->write(0, std::as_bytes(in.subspan(done, run->size())));
