@@ -185,7 +185,7 @@ def test_an_empty_profile_fails(tree):
     tree.write("a_unit.cc", "int main() {}\n")
     done = tree.dev("coverage")
     assert done.returncode == 1
-    assert "dev: a_unit reached nothing of lib or vmm: its profile is empty." in done.stderr
+    assert "dev: a_unit reached nothing of lib: its profile is empty." in done.stderr
 
 
 def test_part_of_the_tests_is_compared_with_nothing(tree):

@@ -55,6 +55,14 @@ def test_a_source_that_does_not_compile(project):
     assert finding.startswith("tests/base_test.cc:1: use of undeclared identifier 'nothing'")
 
 
+def test_gcc_s_precompiled_headers_are_passed_over(project):
+    pch = project.root / "build/dev/cmake_pch.hxx"
+    pch.with_name("cmake_pch.hxx.gch").write_bytes(b"gpch")
+    database = project.database / "compile_commands.json"
+    database.write_text(database.read_text().replace(" -c ", f" -fpch-preprocess -Winvalid-pch -include {pch} -c "))
+    assert project.examine() == []
+
+
 def test_what_was_clean_is_not_examined_again(project, monkeypatch):
     project.examine()
     examined = []

@@ -14,6 +14,8 @@ from guestproof_dev.checks.layering import includes, resolve
 from guestproof_dev.checks.tree import Tree
 from guestproof_dev.errors import Fail
 
+# GCC's precompiled headers, which Clang cannot read; sources include what is in them.
+_PRECOMPILED = re.compile(r" -(?:include \S+/cmake_pch\.hxx|Winvalid-pch|fpch-preprocess)(?=\s)")
 _FINDING = re.compile(r"^(/[^:\n]+):(\d+):\d+: (?:warning|error): (.*)$", re.MULTILINE)
 
 
@@ -22,6 +24,7 @@ class Unit:
     """A source with its compile command and all of the tree's files that it includes, itself among them."""
 
     source: PurePosixPath
+    folder: str  # where the command is run
     command: str
     closure: frozenset[PurePosixPath]
 
@@ -45,7 +48,8 @@ def load(tree: Tree, database: Path) -> list[Unit]:
         file = Path(entry["directory"], entry["file"])
         source = PurePosixPath(os.path.relpath(file, tree.root))
         if source in known:
-            units.setdefault(source, Unit(source, entry["command"], _closure(tree, source)))
+            units.setdefault(source, Unit(source, entry["directory"], _PRECOMPILED.sub("", entry["command"]),
+                                           _closure(tree, source)))
     return list(units.values())
 
 
@@ -66,12 +70,14 @@ def examine(tree: Tree, database: Path, units: list[Unit]) -> list[str]:
     common = version + b"".join((tree.root / path).read_bytes() for path in settings)
     remembered = database.parent / "tidy"
     remembered.mkdir(exist_ok=True)
+    commands = [{"directory": unit.folder, "file": str(tree.root / unit.source), "command": unit.command} for unit in units]
+    (remembered / "compile_commands.json").write_text(json.dumps(commands))
 
     def one(unit: Unit) -> list[str]:
         clean = remembered / _fingerprint(tree, unit, common)
         if clean.exists():
             return []
-        findings = _tidy(tree, database, unit)
+        findings = _tidy(tree, remembered, unit)
         if not findings:
             clean.touch()
         return findings

@@ -1,4 +1,4 @@
-"""Measure what the tests reach in lib/ and vmm/, and hold it: coverage can only rise.
+"""Measure what the tests reach in lib/, and hold it: coverage can only rise.
 
 Source-based coverage (clang-19) from unit tests, properties and corpus replay is compared with ci/coverage.json.
 Profile ci: any difference fails, a rise too. Profile devel: a fall fails, everything else is written into the file.
@@ -55,7 +55,7 @@ def _labels(text: str) -> list[str]:
 
 def _show(measured: Measured) -> None:
     unreachable = sum(map(len, measured.excused.values()))
-    print(f"{'lib/ and vmm/':<22} {_figures(measured.files)}; {unreachable} lines are marked unreachable")
+    print(f"{'lib/':<22} {_figures(measured.files)}; {unreachable} lines are marked unreachable")
     for target in targets.load():
         if target.name in measured.targets:
             print(f"{'corpus of ' + target.name:<22} {_figures(floors.subject(measured, target))} of its SUBJECT")
