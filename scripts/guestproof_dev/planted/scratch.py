@@ -15,7 +15,7 @@ from guestproof_dev.planted.fault import Fault
 
 PRESET = "fuzz-libfuzzer-asan"
 # What a fuzz preset is configured and built from.
-SOURCES = ("CMakeLists.txt", "CMakePresets.json", "fuzz", "lib", "props", "scripts/cmake", "tests")
+SOURCES = ("CMakeLists.txt", "CMakePresets.json", "fuzz", "lib", "props", "scripts/cmake", "tests", "vmm")
 
 
 class Scratch:

@@ -1,0 +1,155 @@
+#include "vmm/serial_port.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <string>
+#include <thread>
+
+namespace guestproof::vmm {
+namespace {
+
+class Line final : public InterruptLine {
+ public:
+  void set(bool asserted) override { high = asserted; }
+  std::atomic<bool> high = false;
+};
+
+/// A port between pipes, and the loop that serves it on a thread of its own.
+class SerialPortTest : public testing::Test {
+ protected:
+  SerialPortTest() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    input = Fd(ends[0]);
+    typing = Fd(ends[1]);
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    screen = Fd(ends[0]);
+    output = Fd(ends[1]);
+  }
+  ~SerialPortTest() override { stop(); }
+  void start(std::function<void()> leave = {}) {
+    port = SerialPort::create({input.get(), output.get(), std::move(leave)}, line, *loop).value();
+    serving = std::thread([this] { EXPECT_TRUE(loop->run()); });
+  }
+  void stop() {
+    if (!serving.joinable()) return;
+    loop->stop();
+    serving.join();
+  }
+  void type(std::string_view text) const {
+    EXPECT_EQ(::write(typing.get(), text.data(), text.size()), static_cast<::ssize_t>(text.size()));
+  }
+  std::uint8_t in(std::uint64_t offset) {
+    std::byte value{};
+    EXPECT_TRUE(port->read(offset, std::span(&value, 1)));
+    return std::to_integer<std::uint8_t>(value);
+  }
+  void out(std::uint64_t offset, std::uint8_t value) {
+    const std::byte byte{value};
+    EXPECT_TRUE(port->write(offset, std::span(&byte, 1)));
+  }
+  /// What a driver that polls reads until it has so many bytes.
+  std::string poll(std::size_t bytes) {
+    std::string text;
+    while (text.size() < bytes)
+      if ((in(5) & 1) != 0) text += static_cast<char>(in(0));
+    return text;
+  }
+
+  std::unique_ptr<EventLoop> loop = EventLoop::create().value();
+  Line line;
+  Fd input, typing, screen, output;
+  std::unique_ptr<SerialPort> port;
+  std::thread serving;
+};
+
+TEST_F(SerialPortTest, WhatTheGuestSendsIsWritten) {
+  start();
+  for (const char each : std::string_view("hello")) out(0, static_cast<std::uint8_t>(each));
+  std::array<char, 5> text{};
+  for (std::size_t done = 0; done < text.size();)
+    done += static_cast<std::size_t>(::read(screen.get(), text.data() + done, text.size() - done));
+  EXPECT_EQ(std::string_view(text.data(), text.size()), "hello");
+}
+
+TEST_F(SerialPortTest, MoreInputThanTheFifoHoldsArrivesWhole) {
+  start();
+  out(2, 1);  // FIFOs on
+  std::string typed;
+  for (int i = 0; i < 5000; ++i) typed += static_cast<char>('a' + i % 23);
+  type(typed);
+  EXPECT_EQ(poll(typed.size()), typed);
+}
+
+TEST_F(SerialPortTest, InputInterrupts) {
+  start();
+  out(1, 1);
+  EXPECT_FALSE(line.high);
+  type("x");
+  while (!line.high) std::this_thread::yield();
+  EXPECT_EQ(poll(1), "x");
+  EXPECT_FALSE(line.high);
+}
+
+TEST_F(SerialPortTest, TheEndOfInputIsNothing) {
+  type("x");
+  typing = Fd();
+  start();
+  EXPECT_EQ(poll(1), "x");
+  EXPECT_EQ(in(5) & 1, 0);
+}
+
+TEST_F(SerialPortTest, AFileIsReadAsTheGuestHasRoom) {
+  char name[] = "/tmp/guestproof-XXXXXX";
+  input = Fd(::mkstemp(name));
+  ASSERT_EQ(::unlink(name), 0);
+  std::string typed;
+  for (int i = 0; i < 10000; ++i) typed += static_cast<char>('a' + i % 23);
+  ASSERT_EQ(::pwrite(input.get(), typed.data(), typed.size(), 0),
+            static_cast<::ssize_t>(typed.size()));
+  start();
+  EXPECT_EQ(poll(typed.size()), typed);
+}
+
+TEST_F(SerialPortTest, TheEscapeOfATerminalLeaves) {
+  std::atomic<bool> left = false;
+  start([&] { left = true; });
+  type("a\1b\1x");
+  while (!left) std::this_thread::yield();
+  EXPECT_EQ(poll(3), "a\1b");
+}
+
+// Typed one by one, by somebody who waits for an answer.
+TEST_F(SerialPortTest, TheEscapeLeavesAGuestThatDoesNotListen) {
+  std::atomic<bool> left = false;
+  start([&] { left = true; });
+  for (const char* key : {"l", "s", "\r", "\1", "x"}) {
+    type(key);
+    int unread = 1;
+    while (unread != 0) ASSERT_EQ(::ioctl(input.get(), FIONREAD, &unread), 0);
+  }
+  while (!left) std::this_thread::yield();
+}
+
+TEST_F(SerialPortTest, ATerminalsInputIsKeptUpToALine) {
+  std::atomic<bool> left = false;
+  start([&] { left = true; });
+  type(std::string(2 * SerialPort::kTyped, 'y') + "\1x");
+  while (!left) std::this_thread::yield();
+  EXPECT_EQ(poll(SerialPort::kTyped), std::string(SerialPort::kTyped, 'y'));
+}
+
+TEST_F(SerialPortTest, APortThatRefusesKeepsNoVcpuWaiting) {
+  start();
+  for (std::size_t i = 0; i < OutputThread::kRoom - 1; ++i) out(0, 'x');
+  port->refuse();
+  for (std::size_t i = 0; i < 2 * OutputThread::kRoom; ++i) out(0, 'x');
+}
+
+}  // namespace
+}  // namespace guestproof::vmm

@@ -1,0 +1,20 @@
+// The guest's RAM: from 0, around the gap below 4 GiB.
+//
+// Thread-safety: functions.
+#pragma once
+
+#include <vector>
+
+#include "guestproof/loader/image.h"
+#include "guestproof/memory/mapped_memory.h"
+#include "vmm/config.h"
+
+namespace guestproof::vmm {
+
+/// In the order of addresses, one or two.
+[[nodiscard]] std::vector<loader::GuestRange> ram_ranges(std::uint64_t bytes);
+
+/// Nothing is touched before the guest does. Complaints: kSetup: the host does not give so much.
+[[nodiscard]] Outcome<MappedMemory> make_ram(const Config& config);
+
+}  // namespace guestproof::vmm

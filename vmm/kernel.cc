@@ -1,0 +1,125 @@
+#include "vmm/kernel.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+
+#include "guestproof/loader/boot_params.h"
+#include "guestproof/loader/bzimage.h"
+#include "guestproof/loader/cmdline.h"
+#include "guestproof/loader/elf.h"
+#include "guestproof/loader/pvh.h"
+#include "vmm/files.h"
+#include "vmm/guest_ram.h"
+
+namespace guestproof::vmm {
+namespace {
+
+namespace x86 = loader::x86;
+
+/// A kernel of any format in guest memory.
+struct Kernel {
+  loader::LoadedKernel loaded;
+  loader::SetupHeader header;  // of the file, or one that stands for it
+};
+
+/// An ELF file says itself where it goes.
+Result<Kernel> load_elf(const MappedMemory& memory, std::span<const std::byte> file) {
+  const auto image = loader::ElfImage::parse(file);
+  if (!image) return std::unexpected(image.error());
+  // PVH needs no page tables, and is what ELF kernels are given by others.
+  const auto protocol = image->entry(loader::KernelProtocol::kPvh)
+                            ? loader::KernelProtocol::kPvh
+                            : loader::KernelProtocol::kLinux64;
+  const auto loaded = loader::load(memory, *image, protocol);
+  if (!loaded) return std::unexpected(loaded.error());
+  auto header = loader::default_setup_header();
+  // What Linux says in the file that it makes of the same image.
+  header.initrd_addr_max = 0x7fffffff;
+  header.cmdline_size = loader::Cmdline::kUsualLimit;
+  return Kernel{*loaded, header};
+}
+
+Result<Kernel> load_bzimage(const Config& config, const MappedMemory& memory,
+                            std::span<const std::byte> file) {
+  const auto image = loader::BzImage::parse(file);
+  if (!image) return std::unexpected(image.error());
+  const auto& header = image->header();
+  const GuestAddress wanted(config.kernel.load_address.value_or(header.pref_address));
+  const auto loaded = loader::load(memory, *image, wanted);
+  if (!loaded) return std::unexpected(loaded.error());
+  return Kernel{*loaded, header};
+}
+
+bool is_elf(std::span<const std::byte> file) {
+  constexpr std::array<char, 4> kMagic{0x7f, 'E', 'L', 'F'};
+  return file.size() >= kMagic.size() &&
+         std::memcmp(file.data(), kMagic.data(), kMagic.size()) == 0;
+}
+
+Outcome<Kernel> load_image(const Config& config, const MappedMemory& memory) {
+  const auto file = read_file("--kernel", config.kernel.path, kMaxKernelBytes);
+  if (!file) return std::unexpected(file.error());
+  const auto kernel = is_elf(*file) ? load_elf(memory, *file) : load_bzimage(config, memory, *file);
+  if (!kernel) return cannot(fmt::format("--kernel: '{}'", config.kernel.path), kernel.error());
+  const auto base = kernel->loaded.memory.base.raw();
+  if (base < config.kernel.load_address.value_or(0))
+    return cannot(fmt::format("--kernel: '{}' is loaded at {:#x}, below kernel_load_addr={:#x}.",
+                              config.kernel.path, base, *config.kernel.load_address));
+  return *kernel;
+}
+
+Outcome<loader::GuestRange> load_initrd(const Config& config, const MappedMemory& memory,
+                                        const Kernel& kernel) {
+  if (config.initrd.empty()) return loader::GuestRange{};
+  const auto file = read_file("--initrd", config.initrd, config.memory_mib << 20);
+  if (!file) return std::unexpected(file.error());
+  const auto ram = ram_ranges(config.memory_mib << 20);
+  const std::array taken{kernel.loaded.memory};
+  const auto place = loader::place_initrd({.size = file->size(),
+                                           .ram = ram,
+                                           .taken = taken,
+                                           .last_address = kernel.header.initrd_addr_max});
+  if (!place) return cannot(fmt::format("--initrd: '{}'", config.initrd), place.error());
+  if (const auto ok = write_bytes(memory, place->base, *file); !ok)
+    return cannot(fmt::format("--initrd: '{}'", config.initrd), ok.error());
+  return *place;
+}
+
+Outcome<void> load_cmdline(const Config& config, const MappedMemory& memory, const Kernel& kernel) {
+  loader::Cmdline line(kernel.header.cmdline_size);
+  auto ok = line.append(kKernelArguments);
+  if (ok) ok = line.append(config.kernel.cmdline);
+  if (ok) ok = loader::load(memory, line, x86::kCmdline);
+  if (!ok) return cannot("--kernel: cmdline=", ok.error());
+  return {};
+}
+
+}  // namespace
+
+Outcome<x86::BootState> load_kernel(const Config& config, const MappedMemory& memory,
+                                    GuestAddress rsdp) {
+  const auto kernel = load_image(config, memory);
+  if (!kernel) return std::unexpected(kernel.error());
+  const auto initrd = load_initrd(config, memory, *kernel);
+  if (!initrd) return std::unexpected(initrd.error());
+  if (const auto ok = load_cmdline(config, memory, *kernel); !ok)
+    return std::unexpected(ok.error());
+
+  const auto ram = ram_ranges(config.memory_mib << 20);
+  const auto map = loader::make_memory_map(ram, loader::kX86Reserved);
+  if (!map) return cannot("--memory", map.error());
+  const auto& loaded = kernel->loaded;
+  const auto cmdline = x86::kCmdline.base;
+  auto ok = loaded.protocol == loader::KernelProtocol::kPvh
+                ? loader::load(memory, loader::PvhBoot{cmdline, *initrd, rsdp, *map})
+                : loader::load(memory, loader::LinuxBoot{kernel->header, loaded.memory.base,
+                                                         cmdline, *initrd, rsdp, *map});
+  const auto state = x86::boot_state(loaded);
+  if (ok) ok = x86::load(memory, state);
+  if (!ok) return cannot(fmt::format("--kernel: '{}'", config.kernel.path), ok.error());
+  return state;
+}
+
+}  // namespace guestproof::vmm

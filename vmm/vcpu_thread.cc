@@ -1,0 +1,146 @@
+#include "vmm/vcpu_thread.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <string>
+#include <variant>
+
+#include "vmm/kick.h"
+
+namespace guestproof::vmm {
+namespace {
+
+std::string hex(std::span<const std::byte> bytes) {
+  std::string text;
+  for (const auto byte : bytes) text += fmt::format(" {:02x}", std::to_integer<unsigned>(byte));
+  return text;
+}
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+}  // namespace
+
+void VcpuThread::start() {
+  thread_ = start_kickable([this] { run(); });
+}
+
+void VcpuThread::stop() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  vcpu_.page().request_exit(true);
+  kick(thread_);
+  thread_.join();
+}
+
+void VcpuThread::run() {
+  while (!stopping_) {
+    const auto exit = vcpu_.run();
+    if (!exit) return end(ExitCode::kFailure, exit.error().message());
+    handle(*exit);
+  }
+}
+
+void VcpuThread::end(ExitCode code, std::string_view what) {
+  std::string where;
+  if (const auto regs = vcpu_.get_regs()) where = fmt::format(", at rip {:#x}", regs->rip);
+  ending_.set({code, fmt::format("vCPU {}: {}{}", id_, what, where)});
+  stopping_ = true;
+}
+
+void VcpuThread::handle(const kvm::Exit& exit) {
+  std::visit(
+      Overloaded{
+          [&](const kvm::IoIn& in) { answer(in); }, [&](const kvm::IoOut& out) { answer(out); },
+          [&](const kvm::MmioRead& read) { answer(read); },
+          [&](const kvm::MmioWrite& write) { answer(write); }, [](const kvm::Intr&) {},
+          [&](const kvm::Shutdown&) { end(ExitCode::kTripleFault, "triple fault"); },
+          [&](const kvm::SystemEvent& event) { handle(event); },
+          [&](const kvm::EmulationFailure& failure) {
+            const auto given = failure.instruction();
+            end(ExitCode::kEmulation, "KVM cannot execute the instruction" +
+                                          (given.empty() ? hex(instruction()) : hex(given)));
+          },
+          [&](const kvm::InternalError& error) {
+            const auto data = std::span(error.data).first(error.ndata);
+            end(ExitCode::kEmulation,
+                fmt::format("KVM's internal error {} ({:#x}), at the instruction{}", error.suberror,
+                            fmt::join(data, " "), hex(instruction())));
+          },
+          // A state that no processor can be in: the guest's doing, as far as KVM lets it.
+          [&](const kvm::FailEntry& failure) {
+            end(ExitCode::kEmulation, fmt::format("the processor does not enter the guest: {:#x}",
+                                                  failure.hardware_entry_failure_reason));
+          },
+          [&](const auto&) {
+            end(ExitCode::kFailure, fmt::format("exit number {} is for nobody", exit.index()));
+          }},
+      exit);
+}
+
+void VcpuThread::handle(const kvm::SystemEvent& event) {
+  switch (event.type) {
+    case KVM_SYSTEM_EVENT_SHUTDOWN:
+      return end(ExitCode::kPowerOff, "power off");
+    case KVM_SYSTEM_EVENT_RESET:
+      return end(ExitCode::kReset, "reset");
+    case KVM_SYSTEM_EVENT_CRASH:
+      return end(ExitCode::kPanic, "the guest says that it has crashed");
+    default:
+      return end(ExitCode::kFailure, fmt::format("system event {} is for nobody", event.type));
+  }
+}
+
+std::vector<std::byte> VcpuThread::instruction() const {
+  const auto regs = vcpu_.get_regs();
+  if (!regs) return {};
+  std::vector<std::byte> bytes(15);  // the longest that there is
+  std::size_t known = 0;
+  for (; known < bytes.size(); ++known) {
+    const auto place = vcpu_.translate(regs->rip + known);
+    if (!place || place->valid == 0) break;
+    const auto byte = std::span(bytes).subspan(known, 1);
+    if (!read_bytes(ram_, GuestAddress(place->physical_address), byte)) break;
+  }
+  bytes.resize(known);
+  return bytes;
+}
+
+// What nobody answers is the guest's mistake, or its way to find out that nobody is there.
+
+void VcpuThread::answer(const kvm::IoIn& in) {
+  const auto data = vcpu_.page().data(in);
+  std::array<std::byte, 4> item{};
+  for (std::uint32_t i = 0; i < in.count; ++i) {
+    const auto bytes = std::span(item).first(in.size);
+    static_cast<void>(ports_.read(in.port, bytes));
+    data.write(std::size_t{i} * in.size, bytes);
+  }
+}
+
+void VcpuThread::answer(const kvm::IoOut& out) {
+  const auto data = vcpu_.page().data(out);
+  std::array<std::byte, 4> item{};
+  for (std::uint32_t i = 0; i < out.count; ++i) {
+    const auto bytes = std::span(item).first(out.size);
+    data.read(std::size_t{i} * out.size, bytes);
+    static_cast<void>(ports_.write(out.port, bytes));
+  }
+}
+
+void VcpuThread::answer(const kvm::MmioRead& read) {
+  std::array<std::byte, 8> bytes{};
+  const auto used = std::span(bytes).first(read.length);
+  static_cast<void>(memory_.read(read.address, used));
+  vcpu_.page().data(read).write(0, used);
+}
+
+void VcpuThread::answer(const kvm::MmioWrite& write) {
+  static_cast<void>(memory_.write(write.address, write.data()));
+}
+
+}  // namespace guestproof::vmm

@@ -1,0 +1,41 @@
+// A virtual machine from a Config: made whole or not at all, run once.
+//
+//   auto vm = Vm::create(*config);
+//   if (!vm) return complain(vm.error());
+//   const auto end = (*vm)->run();
+//
+// The calling thread serves devices, standard input and signals while the machine runs; each vCPU
+// has a thread of its own. SIGTERM, SIGINT and SIGHUP press the power button; a second one, or
+// kPatience without the guest powering off, stops the machine (signals.h). A front end ignores
+// SIGPIPE and SIGXFSZ.
+//
+// Thread-safety: none, but press_power_button() and stop() from any thread.
+#pragma once
+
+#include <memory>
+
+#include "vmm/config.h"
+#include "vmm/ending.h"
+
+namespace guestproof::vmm {
+
+class Vm {
+ public:
+  /// Complaints: kUsage, kSetup, kFailure.
+  [[nodiscard]] static Outcome<std::unique_ptr<Vm>> create(const Config& config);
+  ~Vm();
+
+  /// Until the machine ends.
+  [[nodiscard]] End run();
+  /// The guest is asked to power off.
+  void press_power_button();
+  void stop(End end);
+
+ private:
+  struct Parts;
+  explicit Vm(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace guestproof::vmm
