@@ -50,3 +50,29 @@ function(guestproof_kvm_claims label arch)
     set_tests_properties(${label}.claims PROPERTIES LABELS ${label} TIMEOUT 60 DEPENDS "${tests}")
   endif()
 endfunction()
+
+# guestproof_e2e_tests(boot/machine.cc) in tests/: every *_e2e.cc is a program (tests/boot/kernels_e2e.cc →
+# boot_kernels_e2e) that boots stock kernels in guestproof-vmm, and one ctest as a whole, e2e.boot_kernels, on the host's
+# KVM or an emulated machine's. The sources given are linked into each. The build target `e2e` is all of them.
+function(guestproof_e2e_tests)
+  add_library(guestproof_e2e OBJECT ${ARGN})
+  target_include_directories(guestproof_e2e PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(guestproof_e2e PRIVATE guestproof_base guestproof_warnings guestproof_instrument GTest::gtest)
+  target_compile_definitions(guestproof_e2e PRIVATE GUESTPROOF_VMM="$<TARGET_FILE:guestproof-vmm>")
+  # What guests run lies in an initrd, alone.
+  add_executable(guest_vsock boot/guest/vsock.cc)
+  set_target_properties(guest_vsock PROPERTIES OUTPUT_NAME vsock RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/guest)
+  target_link_libraries(guest_vsock PRIVATE guestproof_warnings)
+  target_link_options(guest_vsock PRIVATE -static)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *_e2e.cc)
+  foreach(source IN LISTS sources)
+    string(REGEX REPLACE "_e2e\\.cc$" "" name ${source})
+    string(REPLACE "/" "_" name ${name})
+    guestproof_test_program(e2e ${name}_e2e ${source} guestproof_e2e GTest::gtest_main)
+    target_compile_definitions(${name}_e2e PRIVATE GUESTPROOF_GUEST_VSOCK="$<TARGET_FILE:guest_vsock>")
+    add_dependencies(${name}_e2e guestproof-vmm guest_vsock)
+    add_test(NAME e2e.${name} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch x86_64 --guest cloud-6.1 --guest cloud-6.12
+      --guest amd64-6.1 --time 9m -- $<TARGET_FILE:${name}_e2e>)
+    set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 1200 SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()
