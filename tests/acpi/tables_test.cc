@@ -73,11 +73,10 @@ TEST(AcpiTablesTest, PointersAndChecksumsHold) {
 }
 
 TEST(AcpiTablesTest, TheFadtDescribesAHardwareReducedMachine) {
-  const auto fadt = Reader({.power = {.reset = 0x700,
-                                      .reset_value = 0x42,
-                                      .sleep_control = 0x701,
-                                      .sleep_status = 0x702}})
-                        .table("FACP");
+  const Reader reader(
+      {.power = {
+           .reset = 0x700, .reset_value = 0x42, .sleep_control = 0x701, .sleep_status = 0x702}});
+  const auto fadt = reader.table("FACP");
 
   EXPECT_EQ(fadt.size(), 276u);
   EXPECT_EQ(number(fadt, 8, 1), 6u);
