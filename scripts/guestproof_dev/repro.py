@@ -98,13 +98,13 @@ def _run(bench: Bench, binaries: Binaries, combination: Combination, path: Path)
         for frame in report.frames:
             print(f"    {frame}")
     else:
-        print(f"{combination.name}: nothing broke ({min(outcome.milliseconds, default=0)} ms)")
+        print(f"{combination.name}: nothing broke ({outcome.one_execution()} ms)")
     return report is not None
 
 
 def _run_afl(bench: Bench, binary: Path, path: Path) -> Outcome:
     """AFL++'s own binary has no sanitizer to explain anything."""
-    log, code = bench.run([binary, path], patience=UNIT_TIMEOUT)
+    log, code, _ = bench.run([binary, path], patience=UNIT_TIMEOUT)
     report = crash.read(log)
     if code is None:
         report = crash.Report("hang", "timeout", f"it took longer than {UNIT_TIMEOUT} s")

@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+import time
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from guestproof_dev.errors import Fail
 from guestproof_dev import duration
 from guestproof_dev.fuzz import afl, atomic, depth, finding, report, run, schedule
 from guestproof_dev.fuzz.combination import Combination, combine, judges
-from guestproof_dev.fuzz.execute import Outcome
+from guestproof_dev.fuzz.execute import Bench, Outcome
 from guestproof_dev.fuzz.minimise import without_records
 from guestproof_dev.fuzz.pool import Intake, Pool, content_name
 
@@ -91,6 +92,22 @@ def test_slowness_is_the_fastest_of_several_runs():
     assert Outcome("", milliseconds=[900, 40, 800]).slow() is None
     assert Outcome("", milliseconds=[900, 120, 800]).slow().message == "one execution takes 120 ms; the limit is 100 ms"
     assert Outcome("").slow() is None
+
+
+@pytest.mark.parametrize("code, slow", [("time.sleep(0.4)", False), ("while time.process_time() < 0.4: pass", True)])
+def test_slowness_is_the_processors_and_not_the_wait_for_one(tmp_path, code, slow):
+    program = tmp_path / "program"
+    program.write_text(f"#!/usr/bin/env python3\nimport time\n{code}\nprint('Executed x in 400 ms')\n")
+    program.chmod(0o755)
+    outcome = Bench(tmp_path / "bench", tmp_path, unit_timeout=1).execute(program, tmp_path / "x")
+    assert (outcome.report, outcome.milliseconds) == (None, [400])
+    assert bool(outcome.slow()) == slow, outcome
+
+
+def test_a_run_that_takes_too_long_has_no_exit_code(tmp_path):
+    started = time.monotonic()
+    assert Bench(tmp_path / "bench", tmp_path, 1).run(["sleep", "100"], patience=0.1)[1] is None
+    assert time.monotonic() - started < 50
 
 
 @pytest.mark.parametrize("text, seconds", [("90s", 90), ("15m", 900), ("6h", 21600), ("1d", 86400)])

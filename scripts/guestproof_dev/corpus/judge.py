@@ -29,7 +29,7 @@ class Judge:
         self._bench = Bench(self.folder / "bench", self.folder, UNIT_TIMEOUT)
 
     def run(self, command: list, what: str) -> str:
-        log, code = self._bench.run(command, PATIENCE)
+        log, code, _ = self._bench.run(command, PATIENCE)
         if code != 0:
             last = log.strip().splitlines()[-1] if log.strip() else "it said nothing"
             raise Fail(f"{what} with {self.combination.name} ended with exit code {code}: {last}")

@@ -1,6 +1,9 @@
 """Run one input, once or a few times, in a fuzz binary, and read what came of it."""
 
+import math
+import os
 import re
+import select
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -19,13 +22,20 @@ class Outcome:
     report: crash.Report | None = None
     milliseconds: list[int] = field(default_factory=list)
     finished: bool = True  # False when we ran out of patience and ended it
+    processor_milliseconds: float = math.inf  # of the whole program, its start included
+
+    def one_execution(self) -> int:
+        """How long one takes, in ms. A busy machine makes any single one slow, so the fastest of several counts, and none
+        takes longer than the processors worked for it."""
+        if not self.milliseconds:
+            return 0
+        return int(min(*self.milliseconds, self.processor_milliseconds / len(self.milliseconds)))
 
     def slow(self) -> crash.Report | None:
-        """The fastest of several runs counts: a busy machine makes any single one slow."""
-        if self.report or not self.milliseconds or min(self.milliseconds) <= SLOW_MILLISECONDS:
+        if self.report or self.one_execution() <= SLOW_MILLISECONDS:
             return None
         return crash.Report("slow", "slow unit",
-                            f"one execution takes {min(self.milliseconds)} ms; the limit is {SLOW_MILLISECONDS} ms")
+                            f"one execution takes {self.one_execution()} ms; the limit is {SLOW_MILLISECONDS} ms")
 
 
 class Bench:
@@ -39,11 +49,12 @@ class Bench:
     def execute(self, binary: Path, path: Path, times: int = 1, patience: float = 120.0,
                 unit_timeout: int = 0) -> Outcome:
         flags = [*limits(unit_timeout or self._unit_timeout), f"-artifact_prefix={self.folder}/again-"]
-        log, code = self.run([binary, *flags, *[path] * times], patience)
+        log, code, processor = self.run([binary, *flags, *[path] * times], patience)
         report = crash.read(log)
         if code not in (0, None) and not report:
             report = crash.Report("crash", f"exit code {code}", f"the program ended with exit code {code}")
-        return Outcome(log, report, [int(each) for each in _EXECUTED.findall(log)], code is not None)
+        return Outcome(log, report, [int(each) for each in _EXECUTED.findall(log)], code is not None,
+                       processor)
 
     def put(self, content: bytes) -> Path:
         """A file with that content, for the next run."""
@@ -62,19 +73,31 @@ class Bench:
                   *limits(self._unit_timeout), path], patience)
         return smaller.read_bytes() if smaller.exists() else b""
 
-    def run(self, command: list, patience: float) -> tuple[str, int | None]:
-        """Output and exit code; no exit code when it took too long."""
+    def run(self, command: list, patience: float) -> tuple[str, int | None, float]:
+        """Output, exit code, and milliseconds of processor time; no exit code when it took too long."""
         self.folder.mkdir(parents=True, exist_ok=True)
         output = self.folder / "log"
         with open(output, "wb") as log:
             process = leash.start(command, self._run, self.folder.name, ENVIRONMENT, stdout=log, stderr=log, cwd=self.folder)
         try:
-            code = process.wait(patience)
-        except subprocess.TimeoutExpired:
-            code = None
+            processor = _wait(process, patience)
+            code = process.returncode
         finally:
             leash.kill(process)
-        return output.read_text(errors="replace"), code
+        return output.read_text(errors="replace"), code, processor
+
+
+def _wait(process: subprocess.Popen, patience: float) -> float:
+    """The milliseconds that processors worked for it; it has no exit code yet when it took too long."""
+    ended = os.pidfd_open(process.pid)
+    try:
+        if not select.select([ended], [], [], patience)[0]:
+            return math.inf
+    finally:
+        os.close(ended)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return (usage.ru_utime + usage.ru_stime) * 1000
 
 
 class Clock:
