@@ -3,30 +3,17 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <ostream>
 #include <string>
 
+#include "any_program.h"
 #include "guestproof/base/bytes.h"
 #include "guestproof/testing/harness/platform_harness.h"
-#include "guestproof/testing/scenario/mutate.h"
-#include "guestproof/testing/scenario/text.h"
 
 namespace guestproof::testing {
 
-void showValue(const Record& record, std::ostream& out) { out << to_text(record); }
-
 namespace {
 
-RC_GTEST_PROP(PlatformScenario, BoardAndModelAgree, ()) {
-  static PlatformHarness harness;
-  const auto record = rc::gen::map(rc::gen::arbitrary<std::uint32_t>(), [](std::uint32_t seed) {
-    return Mutator(vocabulary("platform"), seed).random_record();
-  });
-  const auto program = *rc::gen::container<Program>(record);
-  const auto violation = harness.run(program);
-  if (violation)
-    RC_FAIL(std::string(violation->oracle) + ": " + violation->sentence + "\n" + to_text(program));
-}
+RC_GTEST_PROP(PlatformScenario, BoardAndModelAgree, ()) { agrees<PlatformHarness>(); }
 
 class Host : public platform::SerialHost, public InterruptLine {
  public:

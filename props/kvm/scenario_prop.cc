@@ -3,33 +3,15 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <ostream>
-
+#include "any_program.h"
 #include "guestproof/testing/harness/kvm_array_harness.h"
 #include "guestproof/testing/harness/kvm_exit_harness.h"
 #include "guestproof/testing/harness/kvm_ring_harness.h"
 #include "guestproof/testing/harness/kvm_state_harness.h"
-#include "guestproof/testing/scenario/mutate.h"
-#include "guestproof/testing/scenario/text.h"
 
 namespace guestproof::testing {
 
-void showValue(const Record& record, std::ostream& out) { out << to_text(record); }
-
 namespace {
-
-template <class Harness>
-void agrees() {
-  static Harness harness;
-  const auto target = harness.name();
-  const auto record = rc::gen::map(rc::gen::arbitrary<std::uint32_t>(), [=](std::uint32_t seed) {
-    return Mutator(vocabulary(target), seed).random_record();
-  });
-  const auto program = *rc::gen::container<Program>(record);
-  const auto violation = harness.run(program);
-  if (violation)
-    RC_FAIL(std::string(violation->oracle) + ": " + violation->sentence + "\n" + to_text(program));
-}
 
 RC_GTEST_PROP(KvmScenario, RunPageAndModelAgree, ()) { agrees<KvmExitHarness>(); }
 RC_GTEST_PROP(KvmScenario, CoalescedRingAndModelAgree, ()) { agrees<KvmCoalescedRingHarness>(); }

@@ -4,33 +4,17 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
-#include <ostream>
 #include <vector>
 
+#include "any_program.h"
 #include "guestproof/testing/driver.h"
 #include "guestproof/testing/harness/rng_harness.h"
-#include "guestproof/testing/scenario/mutate.h"
-#include "guestproof/testing/scenario/text.h"
 
 namespace guestproof::testing {
 
-void showValue(const Record& record, std::ostream& out) { out << to_text(record); }
-
 namespace {
 
-rc::Gen<Record> any_record() {
-  return rc::gen::map(rc::gen::arbitrary<std::uint32_t>(), [](std::uint32_t seed) {
-    return Mutator(vocabulary("rng"), seed).random_record();
-  });
-}
-
-RC_GTEST_PROP(Rng, DeviceAndModelAgree, ()) {
-  RngHarness harness;
-  const auto program = *rc::gen::container<Program>(any_record());
-  const auto violation = harness.run(program);
-  if (violation)
-    RC_FAIL(std::string(violation->oracle) + ": " + violation->sentence + "\n" + to_text(program));
-}
+RC_GTEST_PROP(Rng, DeviceAndModelAgree, ()) { agrees<RngHarness>(); }
 
 class Deaf final : public virtio::Host {
  public:
