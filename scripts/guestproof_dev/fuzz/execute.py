@@ -4,6 +4,7 @@ import math
 import os
 import re
 import select
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ class Outcome:
     report: crash.Report | None = None
     milliseconds: list[int] = field(default_factory=list)
     finished: bool = True  # False when we ran out of patience and ended it
-    processor_milliseconds: float = math.inf  # of the whole program, its start included
+    processor_milliseconds: float = math.inf  # of all runs and the start of the program
 
     def one_execution(self) -> int:
         """How long one takes, in ms. A busy machine makes any single one slow, so the fastest of several counts, and none
@@ -80,21 +81,25 @@ class Bench:
         with open(output, "wb") as log:
             process = leash.start(command, self._run, self.folder.name, ENVIRONMENT, stdout=log, stderr=log, cwd=self.folder)
         try:
-            processor = _wait(process, patience)
-            code = process.returncode
+            in_time = _ends(process, patience)
+            if not in_time:
+                os.killpg(process.pid, signal.SIGKILL)
+            processor = _reap(process)
         finally:
             leash.kill(process)
-        return output.read_text(errors="replace"), code, processor
+        return output.read_text(errors="replace"), process.returncode if in_time else None, processor
 
 
-def _wait(process: subprocess.Popen, patience: float) -> float:
-    """The milliseconds that processors worked for it; it has no exit code yet when it took too long."""
-    ended = os.pidfd_open(process.pid)
+def _ends(process: subprocess.Popen, patience: float) -> bool:
+    end = os.pidfd_open(process.pid)
     try:
-        if not select.select([ended], [], [], patience)[0]:
-            return math.inf
+        return bool(select.select([end], [], [], patience)[0])
     finally:
-        os.close(ended)
+        os.close(end)
+
+
+def _reap(process: subprocess.Popen) -> float:
+    """The milliseconds that processors worked for it; Popen itself would throw them away."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return (usage.ru_utime + usage.ru_stime) * 1000
