@@ -12,9 +12,12 @@
 namespace guestproof::vmm {
 
 std::vector<loader::GuestRange> ram_ranges(std::uint64_t bytes) {
-  std::vector<loader::GuestRange> ranges{{GuestAddress(0), std::min(bytes, layout::kGapBase)}};
-  if (bytes > layout::kGapBase)
-    ranges.push_back({GuestAddress(layout::kGapEnd), bytes - layout::kGapBase});
+  std::vector<loader::GuestRange> ranges;
+  for (const auto& [base, size] : layout::kRam) {
+    if (bytes == 0) break;
+    ranges.push_back({base, std::min(bytes, size)});
+    bytes -= ranges.back().size;
+  }
   return ranges;
 }
 

@@ -1,4 +1,4 @@
-// The guest's RAM: from 0, around the gap below 4 GiB.
+// The guest's RAM, in the windows that the architecture's layout has for it.
 //
 // Thread-safety: functions.
 #pragma once
@@ -11,7 +11,7 @@
 
 namespace guestproof::vmm {
 
-/// In the order of addresses, one or two.
+/// In the order of addresses; the first windows are full.
 [[nodiscard]] std::vector<loader::GuestRange> ram_ranges(std::uint64_t bytes);
 
 /// Nothing is touched before the guest does. Complaints: kSetup: the host does not give so much.

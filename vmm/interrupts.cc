@@ -1,5 +1,7 @@
 #include "vmm/interrupts.h"
 
+#include "vmm/layout.h"
+
 namespace guestproof::vmm {
 
 // KVM refuses a line only where there is no interrupt controller, and there is one.
@@ -9,10 +11,10 @@ void SharedGsi::change(bool asserted) {
   const bool before = asserted_ != 0;
   asserted_ += asserted ? 1U : ~0U;
   const bool now = asserted_ != 0;
-  if (now != before) static_cast<void>(vm_.set_irq_line(gsi_, now));
+  if (now != before) static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), now));
 }
 
-void EdgeGsi::set(bool asserted) { static_cast<void>(vm_.set_irq_line(gsi_, asserted)); }
+void EdgeGsi::set(bool asserted) { static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), asserted)); }
 
 void MsiRoute::deliver(const pci::MsiMessage& message) {
   kvm_msi msi{};

@@ -47,10 +47,12 @@ class MmioMachine final : public VirtioMachine {
     for (std::size_t i = 0; i < windows_.size(); ++i)
       memory.add(base_of(i), layout::kMmioStride, *windows_[i]);
   }
-  void describe(acpi::Config& tables) const override {
+  [[nodiscard]] VirtioDescription describe() const override {
+    VirtioDescription description;
     for (std::size_t i = 0; i < windows_.size(); ++i)
-      tables.virtio_windows.push_back(
+      description.windows.push_back(
           {.base = base_of(i), .size = layout::kMmioStride, .gsi = windows_[i]->gsi()});
+    return description;
   }
 
  private:

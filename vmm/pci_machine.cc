@@ -10,12 +10,15 @@
 namespace guestproof::vmm {
 namespace {
 
+/// CONFIG_ADDRESS and CONFIG_DATA (PCI 3.0 §3.2.2.3.2).
+constexpr std::uint16_t kConfigPorts = 0xcf8;
+
 /// The four interrupt lines of the bus.
 class Intx final : public pci::IntxSink {
  public:
   explicit Intx(const kvm::Vm& vm) : vm_(vm) {}
   void set_level(unsigned line, bool high) override {
-    static_cast<void>(vm_.set_irq_line(layout::kDeviceGsi + line, high));
+    static_cast<void>(vm_.set_irq_line(layout::irq_line(layout::kDeviceGsi + line), high));
   }
 
  private:
@@ -35,11 +38,11 @@ class PciMachine final : public VirtioMachine {
   Outcome<void> add(Device device, const MappedMemory& memory, EventLoop& loop);
 
   void add_to(Bus::Builder& memory, Bus::Builder& ports) override {
-    ports.add(layout::kPciConfig, 8, ports_);
+    ports.add(kConfigPorts, 8, ports_);
     memory.add(layout::kEcamBase, pci::kEcamBytes, ecam_);
     memory.add(layout::kBarBase, layout::kBarBytes, bars_);
   }
-  void describe(acpi::Config& tables) const override;
+  [[nodiscard]] VirtioDescription describe() const override;
 
  private:
   /// One of the ways from the machine's buses to PCI's.
@@ -93,10 +96,10 @@ class PciMachine final : public VirtioMachine {
   }
 
   Result<void> read_port(std::uint64_t offset, std::span<std::byte> data) {
-    return bus_->read_port(static_cast<std::uint16_t>(layout::kPciConfig + offset), data);
+    return bus_->read_port(static_cast<std::uint16_t>(kConfigPorts + offset), data);
   }
   Result<void> write_port(std::uint64_t offset, std::span<const std::byte> data) {
-    return bus_->write_port(static_cast<std::uint16_t>(layout::kPciConfig + offset), data);
+    return bus_->write_port(static_cast<std::uint16_t>(kConfigPorts + offset), data);
   }
   Result<void> read_ecam(std::uint64_t offset, std::span<std::byte> data) {
     return bus_->read_ecam(offset, data);
@@ -146,12 +149,14 @@ Outcome<void> PciMachine::add(Device device, const MappedMemory& memory, EventLo
   return {};
 }
 
-void PciMachine::describe(acpi::Config& tables) const {
-  auto& root = tables.pci.emplace();
+VirtioDescription PciMachine::describe() const {
+  VirtioDescription description;
+  auto& root = description.pci.emplace();
   root.ecam = layout::kEcamBase;
   root.memory[0] = {.base = layout::kBarBase, .size = layout::kBarBytes};
   for (unsigned line = 0; line < pci::kIntxLines; ++line)
     root.intx_gsi[line] = layout::kDeviceGsi + line;
+  return description;
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <utility>
@@ -27,20 +26,20 @@ Result<std::unique_ptr<TerminationSignals>> TerminationSignals::create(Host host
   }
   if (::pthread_sigmask(SIG_BLOCK, &set, &before) != 0) return failed();
   Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!signals.valid() || !timer.valid()) return failed();
+  if (!signals.valid()) return failed();
   std::unique_ptr<TerminationSignals> made(
-      new TerminationSignals(before, std::move(host), loop, std::move(signals), std::move(timer)));
+      new TerminationSignals(before, std::move(host), loop, std::move(signals)));
   auto* self = made.get();
-  auto ok = loop.watch(made->signals_.get(), [self] { self->signalled(); });
-  if (ok) ok = loop.watch(made->timer_.get(), [self] { self->host_.enough(); });
-  if (!ok) return std::unexpected(ok.error());
+  if (const auto ok = loop.watch(made->signals_.get(), [self] { self->signalled(); }); !ok)
+    return std::unexpected(ok.error());
+  auto timer = Timer::create(loop, [self] { self->host_.enough(); });
+  if (!timer) return std::unexpected(timer.error());
+  made->timer_ = std::move(*timer);
   return made;
 }
 
 TerminationSignals::~TerminationSignals() {
   loop_.forget(signals_.get());
-  loop_.forget(timer_.get());
   // One that came and was not heard counts now.
   static_cast<void>(::pthread_sigmask(SIG_SETMASK, &before_, nullptr));
 }
@@ -49,9 +48,7 @@ void TerminationSignals::signalled() {
   ::signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return;
   if (std::exchange(told_, true)) return host_.enough();
-  ::itimerspec patience{};
-  patience.it_value.tv_sec = kPatience.count();
-  static_cast<void>(::timerfd_settime(timer_.get(), 0, &patience, nullptr));
+  timer_->set(kPatience);
   host_.first();
 }
 

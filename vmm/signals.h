@@ -11,6 +11,7 @@
 
 #include "guestproof/base/fd.h"
 #include "vmm/event_loop.h"
+#include "vmm/timer.h"
 
 namespace guestproof::vmm {
 
@@ -32,19 +33,15 @@ class TerminationSignals {
   ~TerminationSignals();
 
  private:
-  TerminationSignals(const ::sigset_t& before, Host host, EventLoop& loop, Fd signals, Fd timer)
-      : before_(before),
-        host_(std::move(host)),
-        loop_(loop),
-        signals_(std::move(signals)),
-        timer_(std::move(timer)) {}
+  TerminationSignals(const ::sigset_t& before, Host host, EventLoop& loop, Fd signals)
+      : before_(before), host_(std::move(host)), loop_(loop), signals_(std::move(signals)) {}
   void signalled();
 
   ::sigset_t before_;  // this thread's mask
   Host host_;
   EventLoop& loop_;
   Fd signals_;
-  Fd timer_;
+  std::unique_ptr<Timer> timer_;
   bool told_ = false;
 };
 

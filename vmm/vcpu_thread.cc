@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "vmm/kick.h"
+#include "vmm/processor.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -46,9 +47,8 @@ void VcpuThread::run() {
 }
 
 void VcpuThread::end(ExitCode code, std::string_view what) {
-  std::string where;
-  if (const auto regs = vcpu_.get_regs()) where = fmt::format(", at rip {:#x}", regs->rip);
-  ending_.set({code, fmt::format("vCPU {}: {}{}", id_, what, where)});
+  const auto where = position(vcpu_);
+  ending_.set({code, fmt::format("vCPU {}: {}{}{}", id_, what, where.empty() ? "" : ", at ", where)});
   stopping_ = true;
 }
 
@@ -63,13 +63,18 @@ void VcpuThread::handle(const kvm::Exit& exit) {
           [&](const kvm::EmulationFailure& failure) {
             const auto given = failure.instruction();
             end(ExitCode::kEmulation, "KVM cannot execute the instruction" +
-                                          (given.empty() ? hex(instruction()) : hex(given)));
+                                          (given.empty() ? hex(instruction(vcpu_, ram_)) : hex(given)));
           },
           [&](const kvm::InternalError& error) {
             const auto data = std::span(error.data).first(error.ndata);
             end(ExitCode::kEmulation,
                 fmt::format("KVM's internal error {} ({:#x}), at the instruction{}", error.suberror,
-                            fmt::join(data, " "), hex(instruction())));
+                            fmt::join(data, " "), hex(instruction(vcpu_, ram_))));
+          },
+          [&](const kvm::ArmNisv& abort) {
+            end(ExitCode::kEmulation,
+                fmt::format("nobody knows how {:#x} was accessed (ISS {:#x}), by the instruction{}",
+                            abort.fault_ipa, abort.esr_iss, hex(instruction(vcpu_, ram_))));
           },
           // A state that no processor can be in: the guest's doing, as far as KVM lets it.
           [&](const kvm::FailEntry& failure) {
@@ -93,21 +98,6 @@ void VcpuThread::handle(const kvm::SystemEvent& event) {
     default:
       return end(ExitCode::kFailure, fmt::format("system event {} is for nobody", event.type));
   }
-}
-
-std::vector<std::byte> VcpuThread::instruction() const {
-  const auto regs = vcpu_.get_regs();
-  if (!regs) return {};
-  std::vector<std::byte> bytes(15);  // the longest that there is
-  std::size_t known = 0;
-  for (; known < bytes.size(); ++known) {
-    const auto place = vcpu_.translate(regs->rip + known);
-    if (!place || place->valid == 0) break;
-    const auto byte = std::span(bytes).subspan(known, 1);
-    if (!read_bytes(ram_, GuestAddress(place->physical_address), byte)) break;
-  }
-  bytes.resize(known);
-  return bytes;
 }
 
 // What nobody answers is the guest's mistake, or its way to find out that nobody is there.

@@ -20,7 +20,7 @@ namespace guestproof::vmm {
 class VcpuThread {
  public:
   /// All but `vcpu` outlive it.
-  VcpuThread(std::uint32_t id, kvm::Vcpu vcpu, const MappedMemory& ram, const Bus& memory,
+  VcpuThread(std::size_t id, kvm::Vcpu vcpu, const MappedMemory& ram, const Bus& memory,
              const Bus& ports, Ending& ending)
       : id_(id),
         vcpu_(std::move(vcpu)),
@@ -42,8 +42,6 @@ class VcpuThread {
   void handle(const kvm::SystemEvent& event);
   /// The machine ends because of this exit, which only a guest or KVM that went wrong makes.
   void end(ExitCode code, std::string_view what);
-  /// The bytes that are at the processor's instruction pointer; none where that leads nowhere.
-  [[nodiscard]] std::vector<std::byte> instruction() const;
 
   // By kind of exit.
   void answer(const kvm::IoIn& in);
@@ -51,7 +49,7 @@ class VcpuThread {
   void answer(const kvm::MmioRead& read);
   void answer(const kvm::MmioWrite& write);
 
-  std::uint32_t id_;
+  std::size_t id_;
   kvm::Vcpu vcpu_;
   const MappedMemory& ram_;
   const Bus& memory_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "guestproof/acpi/tables.h"
@@ -15,14 +16,19 @@
 
 namespace guestproof::vmm {
 
+/// What firmware tells of them.
+struct VirtioDescription {
+  std::vector<acpi::VirtioWindow> windows;
+  std::optional<acpi::PciRoot> pci;
+};
+
 class VirtioMachine {
  public:
   virtual ~VirtioMachine() = default;
 
-  /// Its ranges. It outlives the buses.
+  /// Its ranges; those of ports are for processors that have some. It outlives the buses.
   virtual void add_to(Bus::Builder& memory, Bus::Builder& ports) = 0;
-  /// What firmware tells of them.
-  virtual void describe(acpi::Config& tables) const = 0;
+  [[nodiscard]] virtual VirtioDescription describe() const = 0;
 };
 
 /// All outlive it. Complaints: kFailure.

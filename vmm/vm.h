@@ -6,8 +6,8 @@
 //
 // The calling thread serves devices, standard input and signals while the machine runs; each vCPU
 // has a thread of its own. SIGTERM, SIGINT and SIGHUP press the power button; a second one, or
-// kPatience without the guest powering off, stops the machine (signals.h). A front end ignores
-// SIGPIPE and SIGXFSZ.
+// kPatience without the guest powering off, stops the machine (signals.h); so does the first where
+// there is no button. A front end ignores SIGPIPE and SIGXFSZ.
 //
 // Thread-safety: none, but press_power_button() and stop() from any thread.
 #pragma once
@@ -27,8 +27,8 @@ class Vm {
 
   /// Until the machine ends.
   [[nodiscard]] End run();
-  /// The guest is asked to power off.
-  void press_power_button();
+  /// The guest is asked to power off. False when the machine has no button.
+  bool press_power_button();
   void stop(End end);
 
  private:

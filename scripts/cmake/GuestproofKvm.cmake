@@ -52,8 +52,9 @@ function(guestproof_kvm_claims label arch)
 endfunction()
 
 # guestproof_e2e_tests(boot/machine.cc) in tests/: every *_e2e.cc is a program (tests/boot/kernels_e2e.cc →
-# boot_kernels_e2e) that boots stock kernels in guestproof-vmm, and one ctest as a whole, e2e.boot_kernels, on the host's
-# KVM or an emulated machine's. The sources given are linked into each. The build target `e2e` is all of them.
+# boot_kernels_e2e) that boots stock kernels in guestproof-vmm, and one ctest as a whole, e2e.boot_kernels, on a KVM of the
+# host's or of an emulated machine: x86_64's, or aarch64's for NAME_aarch64_e2e.cc, a program of the static preset. The
+# sources given are linked into each. The build target `e2e` is all of them.
 function(guestproof_e2e_tests)
   add_library(guestproof_e2e OBJECT ${ARGN})
   target_include_directories(guestproof_e2e PRIVATE ${PROJECT_SOURCE_DIR}/tests)
@@ -68,11 +69,24 @@ function(guestproof_e2e_tests)
   foreach(source IN LISTS sources)
     string(REGEX REPLACE "_e2e\\.cc$" "" name ${source})
     string(REPLACE "/" "_" name ${name})
-    guestproof_test_program(e2e ${name}_e2e ${source} guestproof_e2e GTest::gtest_main)
-    target_compile_definitions(${name}_e2e PRIVATE GUESTPROOF_GUEST_VSOCK="$<TARGET_FILE:guest_vsock>")
-    add_dependencies(${name}_e2e guestproof-vmm guest_vsock)
-    add_test(NAME e2e.${name} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch x86_64 --guest cloud-6.1 --guest cloud-6.12
-      --guest amd64-6.1 --time 15m -- $<TARGET_FILE:${name}_e2e>)
-    set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 1500 SKIP_RETURN_CODE 77)
+    set(arch x86_64)
+    set(guests cloud-6.1 cloud-6.12 amd64-6.1)
+    if(name MATCHES "_aarch64$")
+      set(arch aarch64)
+      set(guests arm64-6.1)
+    endif()
+    if(arch STREQUAL CMAKE_SYSTEM_PROCESSOR)
+      guestproof_test_program(e2e ${name}_e2e ${source} guestproof_e2e GTest::gtest_main)
+      target_compile_definitions(${name}_e2e PRIVATE GUESTPROOF_GUEST_VSOCK="$<TARGET_FILE:guest_vsock>")
+      add_dependencies(${name}_e2e guestproof-vmm guest_vsock)
+      set(program $<TARGET_FILE:${name}_e2e>)
+    else()
+      set(program ${PROJECT_SOURCE_DIR}/build/${arch}/tests/${name}_e2e)
+    endif()
+    if(NOT GUESTPROOF_STATIC)
+      list(TRANSFORM guests PREPEND "--guest;")
+      add_test(NAME e2e.${name} COMMAND ${PROJECT_SOURCE_DIR}/scripts/dev with-kvm --arch ${arch} ${guests} --time 15m -- ${program})
+      set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 1500 SKIP_RETURN_CODE 77)
+    endif()
   endforeach()
 endfunction()

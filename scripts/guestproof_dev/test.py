@@ -50,7 +50,7 @@ def main(args) -> int:
     selection = _selection(args)
     tests = listing(folder, selection)
     for preset in _other_presets(tests, args.preset):
-        build(preset, ["kvm"] if on_kvm else [])
+        build(preset, ["kvm"] if on_kvm else ["e2e"] if args.label == "e2e" else [])
     _get_machines(tests)
     return _run(["ctest", *selection, "-j", max(args.jobs, 1), "--output-on-failure", "--no-tests=error"], folder)
 

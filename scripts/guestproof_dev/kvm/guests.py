@@ -31,4 +31,5 @@ ALL = {each.name: each for each in (
     Guest("cloud-6.1", "amd64", "bookworm", "linux-image-cloud-amd64", _DRIVERS),
     Guest("amd64-6.1", "amd64", "bookworm", "linux-image-amd64", _DRIVERS),
     Guest("cloud-6.12", "amd64", "trixie", "linux-image-cloud-amd64", _DRIVERS),
+    Guest("arm64-6.1", "arm64", "bookworm", "linux-image-arm64", _DRIVERS),
 )}

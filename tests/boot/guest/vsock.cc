@@ -4,8 +4,9 @@
 //   vsock serve PORT          accepts one connection of the host, and sends back what comes
 //
 // Exit code 1 with errno's name on stderr when a call fails.
-#include <linux/vm_sockets.h>
 #include <sys/socket.h>
+// Which takes some of the above.
+#include <linux/vm_sockets.h>
 #include <unistd.h>
 
 #include <array>

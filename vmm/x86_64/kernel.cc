@@ -1,4 +1,4 @@
-#include "vmm/kernel.h"
+#include "vmm/x86_64/kernel.h"
 
 #include <fmt/format.h>
 
@@ -7,13 +7,12 @@
 
 #include "guestproof/loader/boot_params.h"
 #include "guestproof/loader/bzimage.h"
-#include "guestproof/loader/cmdline.h"
 #include "guestproof/loader/elf.h"
 #include "guestproof/loader/pvh.h"
-#include "vmm/files.h"
+#include "vmm/boot_files.h"
 #include "vmm/guest_ram.h"
 
-namespace guestproof::vmm {
+namespace guestproof::vmm::x86_64 {
 namespace {
 
 namespace x86 = loader::x86;
@@ -59,10 +58,10 @@ bool is_elf(std::span<const std::byte> file) {
 }
 
 Outcome<Kernel> load_image(const Config& config, const MappedMemory& memory) {
-  const auto file = read_file("--kernel", config.kernel.path, kMaxKernelBytes);
+  const auto file = read_kernel(config);
   if (!file) return std::unexpected(file.error());
   const auto kernel = is_elf(*file) ? load_elf(memory, *file) : load_bzimage(config, memory, *file);
-  if (!kernel) return cannot(fmt::format("--kernel: '{}'", config.kernel.path), kernel.error());
+  if (!kernel) return bad_kernel(config, kernel.error());
   const auto base = kernel->loaded.memory.base.raw();
   if (base < config.kernel.load_address.value_or(0))
     return cannot(fmt::format("--kernel: '{}' is loaded at {:#x}, below kernel_load_addr={:#x}.",
@@ -70,28 +69,10 @@ Outcome<Kernel> load_image(const Config& config, const MappedMemory& memory) {
   return *kernel;
 }
 
-Outcome<loader::GuestRange> load_initrd(const Config& config, const MappedMemory& memory,
-                                        const Kernel& kernel) {
-  if (config.initrd.empty()) return loader::GuestRange{};
-  const auto file = read_file("--initrd", config.initrd, config.memory_mib << 20);
-  if (!file) return std::unexpected(file.error());
-  const auto ram = ram_ranges(config.memory_mib << 20);
-  const std::array taken{kernel.loaded.memory};
-  const auto place = loader::place_initrd({.size = file->size(),
-                                           .ram = ram,
-                                           .taken = taken,
-                                           .last_address = kernel.header.initrd_addr_max});
-  if (!place) return cannot(fmt::format("--initrd: '{}'", config.initrd), place.error());
-  if (const auto ok = write_bytes(memory, place->base, *file); !ok)
-    return cannot(fmt::format("--initrd: '{}'", config.initrd), ok.error());
-  return *place;
-}
-
 Outcome<void> load_cmdline(const Config& config, const MappedMemory& memory, const Kernel& kernel) {
-  loader::Cmdline line(kernel.header.cmdline_size);
-  auto ok = line.append(kKernelArguments);
-  if (ok) ok = line.append(config.kernel.cmdline);
-  if (ok) ok = loader::load(memory, line, x86::kCmdline);
+  const auto line = make_cmdline(config, kKernelArguments, kernel.header.cmdline_size);
+  if (!line) return std::unexpected(line.error());
+  const auto ok = loader::load(memory, *line, x86::kCmdline);
   if (!ok) return cannot("--kernel: cmdline=", ok.error());
   return {};
 }
@@ -102,7 +83,9 @@ Outcome<x86::BootState> load_kernel(const Config& config, const MappedMemory& me
                                     GuestAddress rsdp) {
   const auto kernel = load_image(config, memory);
   if (!kernel) return std::unexpected(kernel.error());
-  const auto initrd = load_initrd(config, memory, *kernel);
+  const auto& loaded = kernel->loaded;
+  const auto initrd =
+      load_initrd(config, memory, std::array{loaded.memory}, kernel->header.initrd_addr_max);
   if (!initrd) return std::unexpected(initrd.error());
   if (const auto ok = load_cmdline(config, memory, *kernel); !ok)
     return std::unexpected(ok.error());
@@ -110,7 +93,6 @@ Outcome<x86::BootState> load_kernel(const Config& config, const MappedMemory& me
   const auto ram = ram_ranges(config.memory_mib << 20);
   const auto map = loader::make_memory_map(ram, loader::kX86Reserved);
   if (!map) return cannot("--memory", map.error());
-  const auto& loaded = kernel->loaded;
   const auto cmdline = x86::kCmdline.base;
   auto ok = loaded.protocol == loader::KernelProtocol::kPvh
                 ? loader::load(memory, loader::PvhBoot{cmdline, *initrd, rsdp, *map})
@@ -118,8 +100,8 @@ Outcome<x86::BootState> load_kernel(const Config& config, const MappedMemory& me
                                                          cmdline, *initrd, rsdp, *map});
   const auto state = x86::boot_state(loaded);
   if (ok) ok = x86::load(memory, state);
-  if (!ok) return cannot(fmt::format("--kernel: '{}'", config.kernel.path), ok.error());
+  if (!ok) return bad_kernel(config, ok.error());
   return state;
 }
 
-}  // namespace guestproof::vmm
+}  // namespace guestproof::vmm::x86_64

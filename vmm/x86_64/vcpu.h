@@ -8,7 +8,7 @@
 #include "guestproof/kvm/kvm.h"
 #include "guestproof/loader/x86_boot.h"
 
-namespace guestproof::vmm {
+namespace guestproof::vmm::x86_64 {
 
 /// What KVM and the host's processor can do, as processor `id` of `count` has it: its APIC, one
 /// package with a core for each processor, a hypervisor, and the TSC deadline timer when
@@ -22,4 +22,4 @@ namespace guestproof::vmm {
 /// Of every processor: memory is cached as a PC's is, the local APIC passes on what a PC's does.
 [[nodiscard]] Result<void> set_common_state(const kvm::Vcpu& vcpu);
 
-}  // namespace guestproof::vmm
+}  // namespace guestproof::vmm::x86_64

@@ -3,17 +3,13 @@
 // Thread-safety: functions; nobody else uses guest memory yet.
 #pragma once
 
-#include <cstddef>
 #include <string_view>
 
 #include "guestproof/loader/x86_boot.h"
 #include "guestproof/memory/mapped_memory.h"
 #include "vmm/config.h"
 
-namespace guestproof::vmm {
-
-/// Kernels with all their debug information have less.
-inline constexpr std::size_t kMaxKernelBytes = std::size_t{1} << 30;
+namespace guestproof::vmm::x86_64 {
 
 /// What is put before every kernel command line. Linux on hardware-reduced ACPI without EFI finds
 /// no way to reboot by itself; a kernel that panicked is to leave the machine. What comes later on
@@ -26,4 +22,4 @@ inline constexpr std::string_view kKernelArguments = "reboot=k panic=-1";
                                                           const MappedMemory& memory,
                                                           GuestAddress rsdp);
 
-}  // namespace guestproof::vmm
+}  // namespace guestproof::vmm::x86_64

@@ -1,4 +1,4 @@
-#include "vmm/kernel.h"
+#include "vmm/x86_64/kernel.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include "guestproof/testing/model/kernel_images.h"
 #include "vmm/guest_ram.h"
 
-namespace guestproof::vmm {
+namespace guestproof::vmm::x86_64 {
 namespace {
 
 namespace images = guestproof::testing;
@@ -138,4 +138,4 @@ TEST_F(KernelTest, EachComplaintNamesItsFile) {
 }
 
 }  // namespace
-}  // namespace guestproof::vmm
+}  // namespace guestproof::vmm::x86_64

@@ -1,10 +1,10 @@
-#include "vmm/x86_vcpu.h"
+#include "vmm/x86_64/vcpu.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace guestproof::vmm {
+namespace guestproof::vmm::x86_64 {
 namespace {
 
 using loader::x86::BootState;
@@ -175,4 +175,4 @@ Result<void> set_common_state(const kvm::Vcpu& vcpu) {
   return vcpu.set_lapic(*lapic);
 }
 
-}  // namespace guestproof::vmm
+}  // namespace guestproof::vmm::x86_64

@@ -1,8 +1,8 @@
-#include "vmm/x86_vcpu.h"
+#include "vmm/x86_64/vcpu.h"
 
 #include <gtest/gtest.h>
 
-namespace guestproof::vmm {
+namespace guestproof::vmm::x86_64 {
 namespace {
 
 kvm_cpuid_entry2 entry(std::uint32_t function, std::uint32_t index = 0) {
@@ -92,4 +92,4 @@ TEST_F(Processor, LeavesTheRestAsItIs) {
 }
 
 }  // namespace
-}  // namespace guestproof::vmm
+}  // namespace guestproof::vmm::x86_64

@@ -1,0 +1,43 @@
+#include "vmm/aarch64/rtc.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+namespace guestproof::vmm::aarch64 {
+
+Result<std::unique_ptr<Rtc>> Rtc::create(InterruptLine& line, EventLoop& loop) {
+  std::unique_ptr<Rtc> made(new Rtc(line));
+  auto timer = Timer::create(loop, [self = made.get()] { self->expired(); });
+  if (!timer) return std::unexpected(timer.error());
+  made->timer_ = std::move(*timer);
+  return made;
+}
+
+Result<void> Rtc::read(std::uint64_t offset, std::span<std::byte> data) {
+  const std::scoped_lock locked(lock_);
+  return chip_.read(offset, data);
+}
+
+Result<void> Rtc::write(std::uint64_t offset, std::span<const std::byte> data) {
+  const std::scoped_lock locked(lock_);
+  auto done = chip_.write(offset, data);
+  set_timer();
+  return done;
+}
+
+std::uint64_t Rtc::seconds() { return static_cast<std::uint64_t>(::time(nullptr)); }
+
+void Rtc::expired() {
+  const std::scoped_lock locked(lock_);
+  chip_.tick();
+  set_timer();
+}
+
+void Rtc::set_timer() {
+  // One that is due now comes at the next second, which zero would not.
+  const auto left = chip_.until_alarm();
+  timer_->set(std::chrono::seconds(left ? std::max(*left, 1u) : 0));
+}
+
+}  // namespace guestproof::vmm::aarch64

@@ -1,0 +1,32 @@
+#include "vmm/timer.h"
+
+#include <errno.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+namespace guestproof::vmm {
+
+Result<std::unique_ptr<Timer>> Timer::create(EventLoop& loop, std::function<void()> expired) {
+  Fd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!fd.valid()) return fail(SystemError::kWatch, static_cast<std::uint64_t>(errno));
+  std::unique_ptr<Timer> made(new Timer(loop, std::move(fd)));
+  const auto ok = loop.watch(made->fd_.get(), [raw = made->fd_.get(), call = std::move(expired)] {
+    std::uint64_t times = 0;
+    // Nothing is there to be read when it was set anew meanwhile.
+    if (::read(raw, &times, sizeof times) == sizeof times) call();
+  });
+  if (!ok) return std::unexpected(ok.error());
+  return made;
+}
+
+Timer::~Timer() { loop_.forget(fd_.get()); }
+
+void Timer::set(std::chrono::seconds after) {
+  ::itimerspec when{};
+  when.it_value.tv_sec = after.count();
+  static_cast<void>(::timerfd_settime(fd_.get(), 0, &when, nullptr));
+}
+
+}  // namespace guestproof::vmm
