@@ -14,7 +14,9 @@ void SharedGsi::change(bool asserted) {
   if (now != before) static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), now));
 }
 
-void EdgeGsi::set(bool asserted) { static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), asserted)); }
+void EdgeGsi::set(bool asserted) {
+  static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), asserted));
+}
 
 void MsiRoute::deliver(const pci::MsiMessage& message) {
   kvm_msi msi{};

@@ -14,7 +14,8 @@
 
 namespace guestproof::vmm {
 
-/// An input of the interrupt controller that several level-triggered devices share: high while one of them is.
+/// An input of the interrupt controller that several level-triggered devices share: high while one
+/// of them is.
 class SharedGsi {
  public:
   /// `vm` outlives it.

@@ -48,7 +48,13 @@ void VcpuThread::run() {
 
 void VcpuThread::end(ExitCode code, std::string_view what) {
   const auto where = position(vcpu_);
-  ending_.set({code, fmt::format("vCPU {}: {}{}{}", id_, what, where.empty() ? "" : ", at ", where)});
+  ending_.set(
+      {code, fmt::format("vCPU {}: {}{}{}", id_, what, where.empty() ? "" : ", at ", where)});
+  stopping_ = true;
+}
+
+void VcpuThread::leave(ExitCode code) {
+  ending_.set({code, ""});
   stopping_ = true;
 }
 
@@ -62,8 +68,9 @@ void VcpuThread::handle(const kvm::Exit& exit) {
           [&](const kvm::SystemEvent& event) { handle(event); },
           [&](const kvm::EmulationFailure& failure) {
             const auto given = failure.instruction();
-            end(ExitCode::kEmulation, "KVM cannot execute the instruction" +
-                                          (given.empty() ? hex(instruction(vcpu_, ram_)) : hex(given)));
+            end(ExitCode::kEmulation,
+                "KVM cannot execute the instruction" +
+                    (given.empty() ? hex(instruction(vcpu_, ram_)) : hex(given)));
           },
           [&](const kvm::InternalError& error) {
             const auto data = std::span(error.data).first(error.ndata);
@@ -90,9 +97,9 @@ void VcpuThread::handle(const kvm::Exit& exit) {
 void VcpuThread::handle(const kvm::SystemEvent& event) {
   switch (event.type) {
     case KVM_SYSTEM_EVENT_SHUTDOWN:
-      return end(ExitCode::kPowerOff, "power off");
+      return leave(ExitCode::kPowerOff);
     case KVM_SYSTEM_EVENT_RESET:
-      return end(ExitCode::kReset, "reset");
+      return leave(ExitCode::kReset);
     case KVM_SYSTEM_EVENT_CRASH:
       return end(ExitCode::kPanic, "the guest says that it has crashed");
     default:

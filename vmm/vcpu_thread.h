@@ -40,6 +40,8 @@ class VcpuThread {
   void run();
   void handle(const kvm::Exit& exit);
   void handle(const kvm::SystemEvent& event);
+  /// The guest has said so.
+  void leave(ExitCode code);
   /// The machine ends because of this exit, which only a guest or KVM that went wrong makes.
   void end(ExitCode code, std::string_view what);
 

@@ -20,10 +20,7 @@ namespace guestproof::vmm {
 /// In the order in which they are made; what is below works on what is above.
 struct Vm::Parts {
   Parts(Config wanted, MappedMemory ram, std::unique_ptr<EventLoop> events)
-      : config(std::move(wanted)),
-        memory(std::move(ram)),
-        loop(std::move(events)),
-        ending(*loop) {}
+      : config(std::move(wanted)), memory(std::move(ram)), loop(std::move(events)), ending(*loop) {}
 
   [[nodiscard]] Outcome<void> add_board();
   [[nodiscard]] Outcome<void> add_devices();

@@ -13,19 +13,12 @@
 
 #include <array>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "boot/machine.h"
 
 namespace guestproof::boot {
 namespace {
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// A device's bytes, each block different.
 std::string pattern(std::size_t bytes) {
@@ -71,11 +64,7 @@ class Devices : public testing::TestWithParam<const char*> {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  std::string disk(std::string_view bytes) {
-    const auto path = scratch.path("disk");
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
+  std::string disk(std::string_view bytes) { return scratch.file("disk", bytes); }
 
   Scratch scratch;
 };

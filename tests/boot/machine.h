@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "guestproof/base/fd.h"
+#include "scratch.h"
 
 namespace guestproof::boot {
 
@@ -29,19 +30,6 @@ struct Stock {
 };
 /// "cloud-6.1". REQUIRES: the test runs with --guest of that name; else it fails.
 [[nodiscard]] Stock stock(std::string_view name);
-
-/// A folder that goes with the object.
-class Scratch {
- public:
-  Scratch();
-  ~Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  [[nodiscard]] std::string path(std::string_view name) const { return (folder_ / name).string(); }
-
- private:
-  std::filesystem::path folder_;
-};
 
 /// An initrd whose first process is a shell that has /proc, /sys, /dev, busybox's commands, the
 /// modules loaded, and then runs the script; after it the machine is powered off. `programs` are

@@ -20,7 +20,9 @@ constexpr std::uint32_t kSpi = 0;
 constexpr std::uint32_t kPpi = 1;
 constexpr std::uint32_t kLevelHigh = 4;
 
-constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+constexpr std::uint32_t high(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value >> 32);
+}
 constexpr std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
 std::string at(std::string_view name, std::uint64_t address) {
@@ -49,7 +51,10 @@ void write_processors(fdt::Writer& tree, const Machine& machine) {
         .quads("reg", {affinity})
         .end();
   tree.end();
-  tree.begin("psci").texts("compatible", {"arm,psci-1.0", "arm,psci-0.2"}).text("method", "hvc").end();
+  tree.begin("psci")
+      .texts("compatible", {"arm,psci-1.0", "arm,psci-0.2"})
+      .text("method", "hvc")
+      .end();
   // Secure and not, virtual, the hypervisor's: the numbers that the architecture has for them.
   tree.begin("timer")
       .text("compatible", "arm,armv8-timer")

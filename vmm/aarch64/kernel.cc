@@ -20,9 +20,10 @@ Outcome<loader::LoadedKernel> load_image(const Config& config, const MappedMemor
   if (!image) return bad_kernel(config, image.error());
   const GuestAddress base(config.kernel.load_address.value_or(layout::kKernelStart.raw()));
   if (base < layout::kKernelStart)
-    return cannot(fmt::format("--kernel: kernel_load_addr={:#x} is below {:#x}, where the device "
-                              "tree is.",
-                              base.raw(), layout::kKernelStart.raw()));
+    return cannot(
+        fmt::format("--kernel: kernel_load_addr={:#x} is below {:#x}, where the device "
+                    "tree is.",
+                    base.raw(), layout::kKernelStart.raw()));
   const auto loaded = loader::load(memory, *image, base);
   if (!loaded) return bad_kernel(config, loaded.error());
   return *loaded;

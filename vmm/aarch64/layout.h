@@ -1,5 +1,6 @@
-// The guest's physical addresses and interrupts on aarch64. As in the reference VMM of rust-vmm, RAM
-// is from 2 GiB on, devices are from 1 GiB on, and the interrupt controller lies right below them.
+// The guest's physical addresses and interrupts on aarch64. As in the reference VMM of rust-vmm,
+// RAM is from 2 GiB on, devices are from 1 GiB on, and the interrupt controller lies right below
+// them.
 #pragma once
 
 #include <array>
@@ -30,8 +31,7 @@ inline constexpr std::uint64_t kBarBase = 0x5000'0000;
 inline constexpr std::uint64_t kBarBytes = 0x1000'0000;
 
 inline constexpr std::uint64_t kRamBase = 0x8000'0000;
-inline constexpr std::array kRam{
-    loader::GuestRange{GuestAddress(kRamBase), kMaxMemoryMib << 20}};
+inline constexpr std::array kRam{loader::GuestRange{GuestAddress(kRamBase), kMaxMemoryMib << 20}};
 /// The device tree may not cross 2 MiB (Documentation/arch/arm64/booting.rst), and the kernel,
 /// which comes behind it, begins at a multiple of that.
 inline constexpr loader::GuestRange kDeviceTree{GuestAddress(kRamBase), 2 << 20};

@@ -2,8 +2,6 @@
 
 #include <time.h>
 
-#include <algorithm>
-
 namespace guestproof::vmm::aarch64 {
 
 Result<std::unique_ptr<Rtc>> Rtc::create(InterruptLine& line, EventLoop& loop) {
@@ -34,10 +32,6 @@ void Rtc::expired() {
   set_timer();
 }
 
-void Rtc::set_timer() {
-  // One that is due now comes at the next second, which zero would not.
-  const auto left = chip_.until_alarm();
-  timer_->set(std::chrono::seconds(left ? std::max(*left, 1u) : 0));
-}
+void Rtc::set_timer() { timer_->set(std::chrono::seconds(chip_.until_alarm().value_or(0))); }
 
 }  // namespace guestproof::vmm::aarch64

@@ -58,7 +58,8 @@ void Pl031::tick() {
 
 std::optional<std::uint32_t> Pl031::until_alarm() {
   tick();
-  if (!state_.mask || state_.raised) return std::nullopt;
+  // One that was just cleared comes again when the counter has gone round, which nobody waits for.
+  if (!state_.mask || state_.raised || state_.match == state_.seen) return std::nullopt;
   return state_.match - state_.seen;
 }
 

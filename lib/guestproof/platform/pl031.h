@@ -46,7 +46,8 @@ class Pl031 final : public BusDevice {
   // The host's side.
 
   void tick();
-  /// Seconds until an alarm that would interrupt; nothing when there is none to wait for.
+  /// Seconds, at least one, until an alarm that would interrupt; nothing when there is none to wait
+  /// for.
   [[nodiscard]] std::optional<std::uint32_t> until_alarm();
   /// As built.
   void reset();
