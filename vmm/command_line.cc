@@ -60,6 +60,7 @@ std::optional<MacAddress> parse_mac(std::string_view text) {
 void read_net(OptionReader& from, Config& config) {
   auto& net = config.nets.emplace_back();
   net.tap = from.required_text("tap");
+  net.create = from.flag("create").value_or(false);
   if (const auto mac = from.text("mac")) {
     net.mac = parse_mac(*mac);
     if (!net.mac)
@@ -109,8 +110,9 @@ constexpr std::array kOptions{
     Description{"memory", false, read_memory, "size_mib=N[,hugepages=on]  (256)"},
     Description{"vcpu", false, read_vcpu, "num=N  1 to 32 (1)"},
     Description{"block", true, read_block, "path=FILE[,readonly=on]  a disk; repeatable"},
-    Description{"net", true, read_net,
-                "tap=INTERFACE[,mac=ADDRESS][,pairs=N]  a network interface; repeatable"},
+    Description{
+        "net", true, read_net,
+        "tap=INTERFACE[,create=on][,mac=ADDRESS][,pairs=N]  a network interface; repeatable"},
     Description{"vsock", true, read_vsock, "path=SOCKET[,cid=N]  sockets to the host (cid 3)"},
     Description{
         "console", true, read_console,
@@ -163,7 +165,7 @@ Outcome<Option> parse_object(std::string_view file, const std::string& name, con
           fmt::format("{}: {}: the value of '{}', {}, is no string, no whole number "
                       "from 0 on, and neither true nor false.",
                       file, name, key, value.dump()));
-    option.values.push_back({key, *text});
+    option.values.push_back({key, *text, value.is_string()});
   }
   return option;
 }
@@ -184,11 +186,19 @@ Outcome<std::vector<Option>> parse_config_file(std::string_view name, std::strin
       twice = parsed.get<std::string>();
     return !deep;
   };
-  const auto root = Json::parse(text, look, false);
+  Json root;
+  try {
+    root = Json::parse(text, look);
+  } catch (const Json::parse_error& error) {
+    // The byte that it stopped at, counted from 1.
+    const auto before = text.substr(0, error.byte == 0 ? 0 : error.byte - 1);
+    return wrong_usage(fmt::format("{}: it is not JSON from line {}, column {} on.", name,
+                                   1 + std::ranges::count(before, '\n'),
+                                   before.size() - (before.rfind('\n') + 1) + 1));
+  }
   if (deep)
     return wrong_usage(
         fmt::format("{}: there is more in each other than {} levels.", name, kDeepest));
-  if (root.is_discarded()) return wrong_usage(fmt::format("{}: it is not JSON.", name));
   if (!twice.empty()) return wrong_usage(fmt::format("{}: '{}' is given twice.", name, twice));
   if (!root.is_object())
     return wrong_usage(fmt::format("{}: it is {}, and not an object.", name, root.type_name()));

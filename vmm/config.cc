@@ -4,7 +4,10 @@
 
 #include <set>
 
+#include "guestproof/virtio/device/net/config.h"
+
 namespace guestproof::vmm {
+
 Outcome<void> Config::check() const {
   if (kernel.path.empty()) return wrong_usage("--kernel is required, with path=FILE.");
   if (memory_mib < kMinMemoryMib || memory_mib > kMaxMemoryMib)
@@ -19,9 +22,15 @@ Outcome<void> Config::check() const {
     return wrong_usage(
         fmt::format("{} virtio devices are given; there is room for {}.", devices(), kMaxDevices));
   std::set<std::string> taps;
-  for (const auto& net : nets)
+  for (const auto& net : nets) {
     if (!taps.insert(net.tap).second)
       return wrong_usage(fmt::format("--net: tap={} is given twice.", net.tap));
+    if (net.tap.contains('%'))
+      return wrong_usage(fmt::format("--net: tap={}: there may be no % in a name.", net.tap));
+    if (net.pairs < 1 || net.pairs > virtio::net::kMaxPairs)
+      return wrong_usage(
+          fmt::format("--net: pairs={} is not from 1 to {}.", net.pairs, virtio::net::kMaxPairs));
+  }
   if (vsocks.size() > 1)
     return wrong_usage("--vsock is given twice; a guest has one address, and so one device.");
   for (const auto& vsock : vsocks)

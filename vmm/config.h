@@ -41,6 +41,7 @@ using MacAddress = std::array<std::uint8_t, 6>;
 
 struct NetConfig {
   std::string tap;
+  bool create = false;                           // it is not there yet, and goes with the machine
   std::optional<MacAddress> mac = std::nullopt;  // from the kernel's, when there is none
   std::uint16_t pairs = 1;
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sys/file.h>
 
 #include <cstring>
@@ -88,6 +89,11 @@ net::Config net_config(const NetConfig& config, const net::TapBackend& tap) {
 
 Outcome<Device> make_net(const NetConfig& config) {
   Device made{fmt::format("--net {}", config.tap), {}, nullptr, nullptr};
+  if (!config.create && ::if_nametoindex(config.tap.c_str()) == 0)
+    return cannot(
+        fmt::format("--net: there is no interface '{}'; create=on makes it for as long as "
+                    "the machine runs.",
+                    config.tap));
   auto opened = net::TapBackend::open(config.tap, config.pairs);
   if (!opened) return cannot(made.name, opened.error());
   auto& tap = keep(made, std::move(*opened));
@@ -110,7 +116,7 @@ Outcome<Device> make_console(const ConsoleConfig& config) {
   Device made{"--console", {}, nullptr, nullptr};
   Fd input, output;
   if (!config.input.empty()) {
-    auto opened = open_file("--console", config.input, O_RDONLY);
+    auto opened = open_input("--console", config.input);
     if (!opened) return std::unexpected(opened.error());
     input = std::move(*opened);
   }

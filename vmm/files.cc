@@ -27,6 +27,13 @@ Outcome<Fd> open_file(std::string_view option, const std::string& path, int flag
   return fd;
 }
 
+Outcome<Fd> open_input(std::string_view option, const std::string& path) {
+  struct ::stat facts{};
+  const bool fifo = ::stat(path.c_str(), &facts) == 0 && S_ISFIFO(facts.st_mode);
+  // A FIFO is at its end while it has no writer; this one stays.
+  return open_file(option, path, fifo ? O_RDWR : O_RDONLY);
+}
+
 Outcome<std::vector<std::byte>> read_file(std::string_view option, const std::string& path,
                                           std::size_t most) {
   auto fd = open_file(option, path, O_RDONLY);

@@ -20,6 +20,8 @@ inline constexpr std::size_t kMaxTextFile = 1 << 20;
 /// what is created is the owner's alone. `option` and `path` are for the complaint, which is
 /// kSetup.
 [[nodiscard]] Outcome<Fd> open_file(std::string_view option, const std::string& path, int flags);
+/// For reading, from a FIFO also what writers bring that come late, or after others have gone.
+[[nodiscard]] Outcome<Fd> open_input(std::string_view option, const std::string& path);
 /// All of a regular file. Complaints: kSetup; it is no regular file, it has more than `most` bytes,
 /// or none.
 [[nodiscard]] Outcome<std::vector<std::byte>> read_file(std::string_view option,

@@ -14,7 +14,7 @@ void SharedGsi::change(bool asserted) {
   if (now != before) static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), now));
 }
 
-void EdgeGsi::set(bool asserted) {
+void OwnGsi::set(bool asserted) {
   static_cast<void>(vm_.set_irq_line(layout::irq_line(gsi_), asserted));
 }
 

@@ -45,10 +45,10 @@ class GsiLine final : public InterruptLine {
   bool level_ = false;
 };
 
-/// An edge-triggered input.
-class EdgeGsi final : public InterruptLine {
+/// An input that one device has for itself.
+class OwnGsi final : public InterruptLine {
  public:
-  EdgeGsi(const kvm::Vm& vm, std::uint32_t gsi) : vm_(vm), gsi_(gsi) {}
+  OwnGsi(const kvm::Vm& vm, std::uint32_t gsi) : vm_(vm), gsi_(gsi) {}
   void set(bool asserted) override;
 
  private:

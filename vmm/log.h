@@ -1,7 +1,7 @@
 // What the machine's owner may want to read: lines on standard error.
 //
-// Thread-safety: any thread. Nobody waits for a reader: a line that it does not take now is lost,
-// or, of the words that a process ends with, within a second.
+// Thread-safety: any thread. Nobody waits for a reader that is behind: a line that it does not take
+// now is lost, or, of the words that a process ends with, within a second.
 #pragma once
 
 #include <cstdint>

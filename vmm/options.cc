@@ -60,19 +60,26 @@ Outcome<Option> parse_option(std::string_view name, std::string_view text) {
   }
 }
 
-std::optional<std::string> OptionReader::text(std::string_view key, Empty empty) {
+const KeyValue* OptionReader::find(std::string_view key, Empty empty) {
   known_.emplace_back(key);
-  std::optional<std::string> found;
+  const KeyValue* found = nullptr;
   for (std::size_t i = 0; i < used_.size(); ++i) {
     const auto& each = option_.values[i];
     if (each.key != key) continue;
     used_[i] = true;
-    if (found) complain(key, each.value, "it is given twice");
+    if (found != nullptr) complain(key, each.value, "it is given twice");
     if (each.value.contains('\0')) complain(key, each.value, "there is a NUL in it");
     if (each.value.empty() && empty == Empty::kRefused) complain(key, each.value, "it is empty");
-    found = each.value;
+    found = &each;
   }
   return found;
+}
+
+std::optional<std::string> OptionReader::text(std::string_view key, Empty empty) {
+  const auto* found = find(key, empty);
+  if (found == nullptr) return std::nullopt;
+  if (!found->is_text) complain(key, found->value, "it is no string");
+  return found->value;
 }
 
 std::string OptionReader::required_text(std::string_view key) {
@@ -83,19 +90,20 @@ std::string OptionReader::required_text(std::string_view key) {
 }
 
 std::optional<std::uint64_t> OptionReader::number(std::string_view key, std::uint64_t most) {
-  const auto given = text(key);
-  if (!given) return std::nullopt;
-  const auto number = parse_number(*given);
-  if (!number) complain(key, *given, "it is no number");
-  if (number && *number > most) complain(key, *given, fmt::format("the most is {}", most));
+  const auto* given = find(key, Empty::kRefused);
+  if (given == nullptr) return std::nullopt;
+  const auto number = parse_number(given->value);
+  if (!number) complain(key, given->value, "it is no number");
+  if (number && *number > most) complain(key, given->value, fmt::format("the most is {}", most));
   return number;
 }
 
 std::optional<bool> OptionReader::flag(std::string_view key) {
-  const auto given = text(key);
-  if (!given) return std::nullopt;
-  if (*given != "on" && *given != "off") complain(key, *given, "it is neither on nor off");
-  return *given == "on";
+  const auto* given = find(key, Empty::kRefused);
+  if (given == nullptr) return std::nullopt;
+  const auto& value = given->value;
+  if (value != "on" && value != "off") complain(key, value, "it is neither on nor off");
+  return value == "on";
 }
 
 void OptionReader::complain(std::string_view key, std::string_view value, std::string_view why) {

@@ -22,6 +22,8 @@ namespace guestproof::vmm {
 struct KeyValue {
   std::string key;
   std::string value;
+  /// What a configuration file has as a value of its own kind, true say, is no text.
+  bool is_text = true;
 };
 
 /// One use of an option: "--block" and what it was given.
@@ -41,7 +43,7 @@ class OptionReader {
 
   enum class Empty : std::uint8_t { kRefused, kAllowed };
 
-  /// Nothing when the key is not given. Complaints: it is given twice, or with nothing.
+  /// Nothing when the key is not given. Complaints: it is given twice, with nothing, or as no text.
   [[nodiscard]] std::optional<std::string> text(std::string_view key,
                                                 Empty empty = Empty::kRefused);
   /// As text(). Complaints: it is missing.
@@ -57,6 +59,9 @@ class OptionReader {
   [[nodiscard]] Outcome<void> finish();
 
  private:
+  /// Of any kind; nothing when the key is not given.
+  [[nodiscard]] const KeyValue* find(std::string_view key, Empty empty);
+
   const Option& option_;
   std::vector<bool> used_;
   std::vector<std::string> known_;

@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "vmm/kick.h"
+#include "vmm/log.h"
 
 namespace guestproof::vmm {
 
@@ -80,7 +83,11 @@ bool OutputThread::write_all(std::span<const std::byte> bytes) {
     ::pollfd reader{fd_, POLLOUT, 0};
     if (::poll(&reader, 1, -1) < 0) continue;
     const auto count = ::write(fd_, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
-    if (count < 0 && errno != EINTR && errno != EAGAIN) return false;
+    if (count < 0 && errno != EINTR && errno != EAGAIN) {
+      const int error = errno;
+      tell(error);
+      return error == ENOSPC || error == EDQUOT || error == EFBIG;
+    }
     if (count <= 0) continue;
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     const std::scoped_lock locked(mutex_);
@@ -89,6 +96,11 @@ bool OutputThread::write_all(std::span<const std::byte> bytes) {
     changed_.notify_all();
   }
   return true;
+}
+
+void OutputThread::tell(int error) {
+  if (!std::exchange(told_, true))
+    log(std::string("the serial line's output is lost: ") + std::strerror(error) + ".");
 }
 
 }  // namespace guestproof::vmm

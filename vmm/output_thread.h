@@ -1,5 +1,6 @@
 // What the guest's serial line sends, on its way to a file descriptor that may be slow: the device
-// is not kept waiting with its lock, its vCPU is. Nothing is lost while the other end reads.
+// is not kept waiting with its lock, its vCPU is. Nothing is lost while the other end takes it: a
+// disk that is full, say, takes nothing for a while.
 //
 // Thread-safety: any thread; close() by the owner.
 #pragma once
@@ -41,8 +42,9 @@ class OutputThread {
 
  private:
   void run();
-  /// False: nobody will read any more.
+  /// What cannot be written is dropped. False: nobody will read any more.
   [[nodiscard]] bool write_all(std::span<const std::byte> bytes);
+  void tell(int error);
 
   int fd_;
   std::mutex mutex_;
@@ -53,6 +55,7 @@ class OutputThread {
   std::size_t unwritten_ = 0;  // what is waiting, and what is being written
   std::uint64_t written_ = 0;
   std::atomic<bool> given_up_ = false;
+  bool told_ = false;
   std::thread thread_;
 };
 

@@ -1,5 +1,5 @@
-// A virtio device that is served: its life cycle, the thread that does its work when the guest or
-// the back end asks for it, and the lock that both sides take.
+// A virtio device that is served: its life cycle, its part of the event loop, which does its work
+// when the guest or the back end asks for it, and the lock that both sides take.
 //
 // Thread-safety: access() from any vCPU's thread; the rest by the event loop's.
 #pragma once

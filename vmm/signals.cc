@@ -1,6 +1,7 @@
 #include "vmm/signals.h"
 
 #include <errno.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -24,15 +25,16 @@ Result<std::unique_ptr<TerminationSignals>> TerminationSignals::create(Host host
     const bool ignored = ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
     if (!ignored) ::sigaddset(&set, number);
   }
-  if (::pthread_sigmask(SIG_BLOCK, &set, &before) != 0) return failed();
   Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals.valid()) return failed();
+  if (!signals.valid() || ::pthread_sigmask(SIG_BLOCK, &set, &before) != 0) return failed();
   std::unique_ptr<TerminationSignals> made(
       new TerminationSignals(before, std::move(host), loop, std::move(signals)));
   auto* self = made.get();
   if (const auto ok = loop.watch(made->signals_.get(), [self] { self->signalled(); }); !ok)
     return std::unexpected(ok.error());
-  auto timer = Timer::create(loop, [self] { self->host_.enough(); });
+  auto timer = Timer::create(loop, [self] {
+    self->host_.enough(fmt::format("for it did not power off within {} s", kPatience.count()));
+  });
   if (!timer) return std::unexpected(timer.error());
   made->timer_ = std::move(*timer);
   return made;
@@ -47,8 +49,8 @@ TerminationSignals::~TerminationSignals() {
 void TerminationSignals::signalled() {
   ::signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return;
-  if (std::exchange(told_, true)) return host_.enough();
-  timer_->set(kPatience);
+  if (std::exchange(told_, true)) return host_.enough("by another signal");
+  timer_->set(host_.patience);
   host_.first();
 }
 

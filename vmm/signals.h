@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "guestproof/base/fd.h"
 #include "vmm/event_loop.h"
@@ -22,7 +23,9 @@ class TerminationSignals {
  public:
   struct Host {
     std::function<void()> first;
-    std::function<void()> enough;  // another signal, or the patience is over
+    /// "by another signal", or "for it did not power off within 60 s".
+    std::function<void(std::string_view)> enough;
+    std::chrono::nanoseconds patience = kPatience;
   };
 
   /// SIGTERM, SIGINT and SIGHUP, but for those that the process ignores (nohup(1), say); blocks

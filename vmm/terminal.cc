@@ -57,6 +57,9 @@ void restore_on_the_way_out() {
     static_cast<void>(std::atexit(restore));
     constexpr auto kOnce = static_cast<int>(SA_RESETHAND | SA_NODEFER);
     for (const int signal : kFatal) handle(signal, restore_and_die, kOnce);
+    // The first is what ends a thread's call (kick.h).
+    for (int signal = SIGRTMIN + 1; signal <= SIGRTMAX; ++signal)
+      handle(signal, restore_and_die, kOnce);
     handle(SIGCONT, go_on, SA_RESTART);
     return true;
   }();

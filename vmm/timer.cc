@@ -23,9 +23,11 @@ Result<std::unique_ptr<Timer>> Timer::create(EventLoop& loop, std::function<void
 
 Timer::~Timer() { loop_.forget(fd_.get()); }
 
-void Timer::set(std::chrono::seconds after) {
+void Timer::set(std::chrono::nanoseconds after) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(after);
   ::itimerspec when{};
-  when.it_value.tv_sec = after.count();
+  when.it_value.tv_sec = seconds.count();
+  when.it_value.tv_nsec = (after - seconds).count();
   static_cast<void>(::timerfd_settime(fd_.get(), 0, &when, nullptr));
 }
 

@@ -1,4 +1,4 @@
-// A timer of an event loop: once, after some seconds.
+// A timer of an event loop: once, after some time.
 //
 // Thread-safety: set() by any thread; the rest by the event loop's.
 #pragma once
@@ -20,7 +20,7 @@ class Timer {
   ~Timer();
 
   /// In place of what was set before; never, when it is zero.
-  void set(std::chrono::seconds after);
+  void set(std::chrono::nanoseconds after);
 
  private:
   Timer(EventLoop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}

@@ -19,6 +19,10 @@ std::string hex(std::span<const std::byte> bytes) {
   return text;
 }
 
+std::string nobody(std::uint32_t reason) {
+  return fmt::format("KVM's exit {} is for nobody", reason);
+}
+
 template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
@@ -48,13 +52,11 @@ void VcpuThread::run() {
 
 void VcpuThread::end(ExitCode code, std::string_view what) {
   const auto where = position(vcpu_);
-  ending_.set(
-      {code, fmt::format("vCPU {}: {}{}{}", id_, what, where.empty() ? "" : ", at ", where)});
-  stopping_ = true;
+  leave(code, fmt::format("vCPU {}: {}{}{}", id_, what, where.empty() ? "" : ", at ", where));
 }
 
-void VcpuThread::leave(ExitCode code) {
-  ending_.set({code, ""});
+void VcpuThread::leave(ExitCode code, std::string sentence) {
+  ending_.set({code, std::move(sentence)});
   stopping_ = true;
 }
 
@@ -64,7 +66,10 @@ void VcpuThread::handle(const kvm::Exit& exit) {
           [&](const kvm::IoIn& in) { answer(in); }, [&](const kvm::IoOut& out) { answer(out); },
           [&](const kvm::MmioRead& read) { answer(read); },
           [&](const kvm::MmioWrite& write) { answer(write); }, [](const kvm::Intr&) {},
-          [&](const kvm::Shutdown&) { end(ExitCode::kTripleFault, "triple fault"); },
+          // Where it was is gone: on AMD's processors KVM has reset it.
+          [&](const kvm::Shutdown&) {
+            leave(ExitCode::kTripleFault, fmt::format("vCPU {}: triple fault", id_));
+          },
           [&](const kvm::SystemEvent& event) { handle(event); },
           [&](const kvm::EmulationFailure& failure) {
             const auto given = failure.instruction();
@@ -88,8 +93,18 @@ void VcpuThread::handle(const kvm::Exit& exit) {
             end(ExitCode::kEmulation, fmt::format("the processor does not enter the guest: {:#x}",
                                                   failure.hardware_entry_failure_reason));
           },
+          [&](const kvm::MemoryFault& fault) {
+            end(ExitCode::kFailure,
+                fmt::format("KVM has no memory for {:#x}, of {} bytes (flags {:#x})", fault.address,
+                            fault.size, fault.flags));
+          },
+          [&](const kvm::Unsupported& unknown) { end(ExitCode::kFailure, nobody(unknown.reason)); },
+          [&]<std::uint32_t Reason>(const kvm::Plain<Reason>&) {
+            end(ExitCode::kFailure, nobody(Reason));
+          },
           [&](const auto&) {
-            end(ExitCode::kFailure, fmt::format("exit number {} is for nobody", exit.index()));
+            end(ExitCode::kFailure,
+                fmt::format("an exit (of kind {}) that nobody asked for", exit.index()));
           }},
       exit);
 }

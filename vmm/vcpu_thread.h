@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -40,9 +41,9 @@ class VcpuThread {
   void run();
   void handle(const kvm::Exit& exit);
   void handle(const kvm::SystemEvent& event);
-  /// The guest has said so.
-  void leave(ExitCode code);
-  /// The machine ends because of this exit, which only a guest or KVM that went wrong makes.
+  /// The machine ends.
+  void leave(ExitCode code, std::string sentence = "");
+  /// Because of this exit, which only a guest or KVM that went wrong makes.
   void end(ExitCode code, std::string_view what);
 
   // By kind of exit.

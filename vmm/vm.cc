@@ -17,10 +17,16 @@
 
 namespace guestproof::vmm {
 
-/// In the order in which they are made; what is below works on what is above.
+/// What is below works on what is above.
 struct Vm::Parts {
   Parts(Config wanted, MappedMemory ram, std::unique_ptr<EventLoop> events)
       : config(std::move(wanted)), memory(std::move(ram)), loop(std::move(events)), ending(*loop) {}
+  /// No vCPU waits for a reader of its output while it is ended.
+  ~Parts() {
+    if (serial) serial->refuse();
+  }
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
 
   [[nodiscard]] Outcome<void> add_board();
   [[nodiscard]] Outcome<void> add_devices();
@@ -64,12 +70,16 @@ Outcome<void> Vm::Parts::add_console() {
   auto made = TerminationSignals::create(
       {.first =
            [this] {
-             if (!board->press_power_button()) return ending.set({ExitCode::kStopped, "stopped"});
+             if (!board->press_power_button())
+               return ending.set({ExitCode::kStopped, "stopped by a signal"});
              log(fmt::format(
                  "the power button is pressed; another signal, or {} s, stop the machine",
                  kPatience.count()));
            },
-       .enough = [this] { ending.set({ExitCode::kStopped, "stopped"}); }},
+       .enough =
+           [this](std::string_view why) {
+             ending.set({ExitCode::kStopped, fmt::format("stopped {}", why)});
+           }},
       *loop);
   if (!made) return failed("signals", made.error());
   signals = std::move(*made);

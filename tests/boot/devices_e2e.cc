@@ -103,7 +103,8 @@ dd if=/dev/zero of=/dev/vda bs=4k count=1 conv=fsync 2>/dev/null && echo "writte
   EXPECT_EQ(contents(path), before);
 }
 
-// A guest that was told that its data are stable finds them after the VMM was killed.
+// A guest that was told that its data are stable finds them after the VMM was killed. (What the
+// host's cache loses with the host's power is for the tests of the block device.)
 TEST_P(Devices, WhatWasFlushedOutlivesAKill) {
   const auto path = disk(std::string(1 << 20, '\0'));
   Machine machine(arguments(R"sh(
@@ -169,6 +170,7 @@ vsock serve 77
   EXPECT_EQ(machine.value("heard"), "hello host");
 
   const auto to_guest = unix_socket(path, false);
+  limit_waiting(to_guest);
   const std::string_view words = "CONNECT 77\nhello guest";
   ASSERT_EQ(::write(to_guest.get(), words.data(), words.size()),
             static_cast<::ssize_t>(words.size()));
@@ -189,7 +191,10 @@ rm /mnt/file
 echo "filled=yes"
 read line
 insmod /modules/*-virtio_balloon.ko
-sleep 1000
+# Pages that are free are reported, too: what the balloon itself has taken is another matter.
+until [ "$(grep ^balloon_inflate /proc/vmstat | cut -d' ' -f2)" -ge 32768 ]; do sleep 1; done
+echo "inflated=yes"
+read line
 )sh",
                             {"--memory", "size_mib=256", "--balloon", "target_mib=128"}));
   ASSERT_TRUE(machine.wait_for_value("filled")) << machine.console() << machine.errors();
@@ -200,12 +205,18 @@ sleep 1000
   while (machine.resident_mib() > before - 100 && std::chrono::steady_clock::now() < deadline)
     ::usleep(100000);
   EXPECT_LE(machine.resident_mib(), before - 100);
+  ASSERT_TRUE(machine.wait_for_value("inflated")) << machine.console() << machine.errors();
+  machine.type("\n");
+  EXPECT_EQ(machine.wait(), 0) << machine.console() << machine.errors();
+  EXPECT_EQ(machine.errors(), "");
 }
 
 class Network : public Devices {
  protected:
   /// A network of this test's own: the tap that the VMM makes is in no other.
-  void SetUp() override { ASSERT_EQ(::unshare(CLONE_NEWNET), 0); }
+  void SetUp() override {
+    if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "this user may make no network of its own";
+  }
 
   /// The host's end of the tap: an address, and up.
   static void bring_up(const char* tap) {
@@ -234,7 +245,7 @@ while [ $i -lt 30 ] && ! nc 10.7.0.1 7000 </sent >/heard; do sleep 1; i=$((i + 1
 echo "sent=$(sha256sum </sent)"
 echo "heard=$(sha256sum </heard)"
 )sh",
-                            {"--net", "tap=gp0,mac=02:00:00:00:00:07"}));
+                            {"--net", "tap=gp0,create=on,mac=02:00:00:00:00:07"}));
   ASSERT_TRUE(machine.wait_for_value("up")) << machine.console() << machine.errors();
   ASSERT_NO_FATAL_FAILURE(bring_up("gp0"));
   const Fd service(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

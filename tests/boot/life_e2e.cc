@@ -38,10 +38,16 @@ TEST_F(Life, ARebootOverAcpiIsAReset) {
   EXPECT_EQ(machine.wait(), 10) << machine.console();
 }
 
+// Linux goes on to the keyboard controller when ACPI's register does not help.
+TEST_F(Life, TheResetRegisterOfAcpiSuffices) {
+  Machine machine(arguments(R"(printf '\001' | dd of=/dev/port bs=1 seek=$((0x600)) 2>/dev/null)"));
+  EXPECT_EQ(machine.wait(), 10) << machine.console();
+}
+
 TEST_F(Life, ATripleFaultIsToldFromThat) {
   Machine machine(arguments("reboot -f", "reboot=t"));
   EXPECT_EQ(machine.wait(), 11) << machine.console();
-  EXPECT_NE(machine.errors().find("vCPU 0: triple fault, at rip 0x"), std::string::npos)
+  EXPECT_NE(machine.errors().find("vCPU 0: triple fault\n"), std::string::npos)
       << machine.errors();
 }
 
@@ -76,7 +82,8 @@ TEST_F(Life, ASecondSigtermStopsAGuestThatDoesNotListen) {
   machine.signal(SIGTERM);
   machine.signal(SIGINT);
   EXPECT_EQ(machine.wait(), 4) << machine.console() << machine.errors();
-  EXPECT_NE(machine.errors().find("stopped"), std::string::npos);
+  EXPECT_NE(machine.errors().find("stopped by another signal"), std::string::npos)
+      << machine.errors();
 }
 
 // More than the serial port's FIFO holds, all at once.

@@ -80,6 +80,7 @@ TEST_F(Arm, SigtermStopsAMachineWithoutAPowerButton) {
   ASSERT_TRUE(machine.wait_for_value("deaf")) << machine.console() << machine.errors();
   machine.signal(SIGTERM);
   EXPECT_EQ(machine.wait(), 4) << machine.console() << machine.errors();
+  EXPECT_EQ(machine.errors(), "guestproof-vmm: stopped by a signal\n");
 }
 
 }  // namespace

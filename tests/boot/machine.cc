@@ -167,8 +167,10 @@ int Machine::wait() {
   while (read_some(deadline)) {
   }
   int status = 0;
-  for (; ::waitpid(child_, &status, WNOHANG) == 0; ::usleep(10000))
+  while (::waitpid(child_, &status, WNOHANG) != child_) {
     if (std::chrono::steady_clock::now() > deadline) return -1;
+    ::usleep(10000);
+  }
   child_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -190,20 +192,29 @@ bool Machine::wait_for_value(std::string_view name) {
   return true;
 }
 
+void limit_waiting(const Fd& peer) {
+  const ::timeval patience{kPatience.count(), 0};
+  for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
+    EXPECT_EQ(::setsockopt(peer.get(), SOL_SOCKET, direction, &patience, sizeof patience), 0);
+}
+
 Fd accept_soon(const Fd& service) {
   ::pollfd client{service.get(), POLLIN, 0};
   const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(kPatience);
   EXPECT_EQ(::poll(&client, 1, static_cast<int>(patience.count())), 1) << "nobody connects";
-  return Fd(client.revents == 0 ? -1 : ::accept4(service.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (client.revents == 0) return Fd();
+  Fd peer(::accept4(service.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  limit_waiting(peer);
+  return peer;
 }
 
 std::string read_all(const Fd& peer) {
-  const ::timeval patience{kPatience.count(), 0};
-  EXPECT_EQ(::setsockopt(peer.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
   std::string all;
   std::array<char, 4096> bytes{};
-  for (::ssize_t count = 0; (count = ::read(peer.get(), bytes.data(), bytes.size())) > 0;)
+  ::ssize_t count = 0;
+  while ((count = ::read(peer.get(), bytes.data(), bytes.size())) > 0)
     all.append(bytes.data(), static_cast<std::size_t>(count));
+  EXPECT_EQ(count, 0) << "the peer has not said that it is done";
   return all;
 }
 

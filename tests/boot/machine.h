@@ -37,9 +37,11 @@ struct Stock {
 void write_initrd(const std::string& path, const Stock& stock, std::string_view script,
                   const std::vector<std::filesystem::path>& programs = {});
 
-/// The next client, or the next bytes of one: nothing after kPatience, whoever has died meanwhile.
+/// Calls on the socket fail after kPatience, whoever has died meanwhile.
+void limit_waiting(const Fd& peer);
+/// The next client, with that limit; none after kPatience.
 [[nodiscard]] Fd accept_soon(const Fd& service);
-/// All that a peer sends until it is done.
+/// All that a peer sends until it is done; a failure of the test where it does not say so.
 [[nodiscard]] std::string read_all(const Fd& peer);
 
 class Machine {

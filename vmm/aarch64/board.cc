@@ -61,10 +61,8 @@ class ArmBoard final : public Board {
   kvm::Vm vm_;
   kvm::Device gic_;
   Control control_;
-  SharedGsi serial_gsi_{vm_, layout::kSerialGsi};
-  GsiLine serial_line_{serial_gsi_};
-  SharedGsi rtc_gsi_{vm_, layout::kRtcGsi};
-  GsiLine rtc_line_{rtc_gsi_};
+  OwnGsi serial_line_{vm_, layout::kSerialGsi};
+  OwnGsi rtc_line_{vm_, layout::kRtcGsi};
   std::unique_ptr<aarch64::Rtc> rtc_;
   std::mutex lock_;
   platform::PvPanic panic_{control_};

@@ -5,6 +5,7 @@
 
 #include "guestproof/acpi/tables.h"
 #include "guestproof/kvm/kvm.h"
+#include "guestproof/loader/mp_table.h"
 #include "guestproof/platform/acpi_registers.h"
 #include "guestproof/platform/i8042.h"
 #include "guestproof/platform/pv_panic.h"
@@ -57,9 +58,8 @@ class X86Board final : public Board {
   kvm::Kvm kvm_;
   kvm::Vm vm_;
   Control control_;
-  EdgeGsi power_line_{vm_, layout::kPowerGsi};
-  SharedGsi serial_gsi_{vm_, layout::kSerialGsi};
-  GsiLine serial_line_{serial_gsi_};
+  OwnGsi power_line_{vm_, layout::kPowerGsi};
+  OwnGsi serial_line_{vm_, layout::kSerialGsi};
   std::mutex lock_;
   platform::AcpiRegisters acpi_{control_, power_line_};
   platform::I8042 i8042_{control_};
@@ -128,6 +128,12 @@ Outcome<std::vector<kvm::Vcpu>> X86Board::boot(const MappedMemory& memory,
   if (!rsdp) return std::unexpected(rsdp.error());
   const auto state = x86_64::load_kernel(config_, memory, *rsdp);
   if (!state) return std::unexpected(state.error());
+  // For kernels that are told to do without ACPI.
+  if (const auto ok = loader::load(memory, loader::MpMachine{.processors = config_.vcpus,
+                                                             .local_apic = layout::kLocalApicBase,
+                                                             .io_apic = layout::kIoApicBase});
+      !ok)
+    return failed("the MP table", ok.error());
   auto vcpus = make_vcpus(*state);
   if (!vcpus) return failed("vCPUs", vcpus.error());
   return std::move(*vcpus);

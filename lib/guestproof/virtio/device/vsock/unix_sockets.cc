@@ -45,6 +45,18 @@ int with_address(std::string_view path, Call&& call) {
               static_cast<socklen_t>(sizeof address));
 }
 
+/// What a process that was killed has left: a socket that nobody listens at. Errno stays where it
+/// is another thing.
+bool remove_abandoned(const std::string& path) {
+  const Fd client(::socket(AF_UNIX, kFlags, 0));
+  const auto refused = with_address(path, [&](const auto* address, auto size) {
+    return ::connect(client.get(), address, size) != 0 && errno == ECONNREFUSED;
+  });
+  const bool removed = refused && ::unlink(path.c_str()) == 0;
+  if (!removed) errno = EADDRINUSE;
+  return removed;
+}
+
 }  // namespace
 
 Result<std::optional<std::uint32_t>> parse_connect(std::string_view text) {
@@ -71,9 +83,13 @@ Result<std::unique_ptr<UnixSockets>> UnixSockets::listen(std::string path) {
   if (!listener.valid()) return system_error(SocketError::kSocket);
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return system_error(SocketError::kEpoll);
-  const auto bound = with_address(
-      path, [&](const auto* address, auto size) { return ::bind(listener.get(), address, size); });
-  if (bound != 0) return system_error(SocketError::kBind);
+  const auto bind = [&] {
+    return with_address(path, [&](const auto* address, auto size) {
+      return ::bind(listener.get(), address, size);
+    });
+  };
+  if (bind() != 0 && !(errno == EADDRINUSE && remove_abandoned(path) && bind() == 0))
+    return system_error(SocketError::kBind);
   std::unique_ptr<UnixSockets> sockets(
       new UnixSockets(std::move(path), std::move(listener), std::move(epoll)));
   if (::listen(sockets->listener_.get(), SOMAXCONN) != 0) return system_error(SocketError::kBind);
