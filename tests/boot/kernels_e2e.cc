@@ -61,16 +61,17 @@ echo "ram=$ram"
 
 // The MP table is what it knows its processors by then.
 TEST(KernelWithoutAcpi, SeesItsProcessors) {
-  const auto guest = stock("cloud-6.1");
+  const auto guest = stock("amd64-6.1");
   const Scratch scratch;
   write_initrd(scratch.path("initrd"), guest, R"sh(
 echo "cpus=$(grep -c ^processor /proc/cpuinfo)"
 echo "acpi=$(ls /sys/firmware/acpi 2>/dev/null | wc -l)"
 reboot -f
 )sh");
-  Machine machine({"--kernel",
-                   "path=" + guest.kernel.string() + ",cmdline=console=ttyS0 quiet acpi=off",
-                   "--initrd", "path=" + scratch.path("initrd"), "--vcpu", "num=2"});
+  Machine machine(
+      {"--kernel",
+       "path=" + (guest.folder / "vmlinux").string() + ",cmdline=console=ttyS0 quiet acpi=off",
+       "--initrd", "path=" + scratch.path("initrd"), "--vcpu", "num=2"});
   EXPECT_EQ(machine.wait(), 10) << machine.console() << machine.errors();
   EXPECT_EQ(machine.value("cpus"), "2") << machine.console();
   EXPECT_EQ(machine.value("acpi"), "0");

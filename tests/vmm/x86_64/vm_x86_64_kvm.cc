@@ -63,6 +63,18 @@ TEST_F(VmTest, PowersOff) {
   EXPECT_EQ(end.sentence, "");
 }
 
+TEST_F(VmTest, IsResetByAcpiAndByTheKeyboardController) {
+  EXPECT_EQ(run({0x66, 0xba, 0x00, 0x06,  // mov dx, 0x600: ACPI's reset register
+                 0xb0, 0x01,              // mov al, 1
+                 0xee})                   // out dx, al
+                .code,
+            ExitCode::kReset);
+  EXPECT_EQ(run({0xb0, 0xfe,   // mov al, pulse the reset line
+                 0xe6, 0x64})  // out 0x64, al
+                .code,
+            ExitCode::kReset);
+}
+
 TEST_F(VmTest, SaysThatTheGuestPanicked) {
   EXPECT_EQ(run({0x66, 0xba, 0x05, 0x05,  // mov dx, 0x505: pvpanic
                  0xb0, 0x01,              // mov al, 1
