@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include "scratch.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -33,17 +31,10 @@ Words with_kernel(Words words) {
 /// A file that goes with the test.
 class ConfigFile : public testing::Test {
  protected:
-  ConfigFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "guestproof-XXXXXX").string();
-    const int fd = ::mkstemp(name.data());
-    EXPECT_GE(fd, 0);
-    ::close(fd);
-    path = name;
-  }
-  ~ConfigFile() override { std::filesystem::remove(path); }
-  void write(std::string_view text) const { std::ofstream(path, std::ios::trunc) << text; }
+  void write(std::string_view text) const { static_cast<void>(scratch.file("config", text)); }
 
-  std::string path;
+  Scratch scratch;
+  std::string path = scratch.file("config", "");
 };
 
 // The lines of the reference VMM's own documentation.

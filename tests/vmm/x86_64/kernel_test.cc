@@ -2,12 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "guestproof/base/endian.h"
 #include "guestproof/loader/boot_params.h"
 #include "guestproof/testing/model/kernel_images.h"
+#include "scratch.h"
 #include "vmm/guest_ram.h"
 
 namespace guestproof::vmm::x86_64 {
@@ -22,20 +20,12 @@ constexpr GuestAddress kRsdp{0xe0000};
 class KernelTest : public ::testing::Test {
  protected:
   KernelTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "guestproof-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder = pattern;
     config.memory_mib = 64;
     config.kernel.cmdline = "console=ttyS0";
   }
-  ~KernelTest() override { std::filesystem::remove_all(folder); }
 
   std::string file(const char* name, std::span<const std::uint8_t> bytes) {
-    const auto path = (folder / name).string();
-    std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    return path;
+    return scratch.file(name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
   x86::BootState load() {
     const auto state = load_kernel(config, memory, kRsdp);
@@ -59,7 +49,7 @@ class KernelTest : public ::testing::Test {
     return out;
   }
 
-  std::filesystem::path folder;
+  Scratch scratch;
   Config config;
   MappedMemory memory =
       MappedMemory::Builder().anonymous(GuestAddress(0), 64 << 20).build().value();
@@ -115,7 +105,7 @@ TEST_F(KernelTest, AnInitrdIsPutAtTheEndOfMemoryAndAnnounced) {
 }
 
 TEST_F(KernelTest, EachComplaintNamesItsFile) {
-  config.kernel.path = (folder / "none").string();
+  config.kernel.path = scratch.path("none");
   EXPECT_EQ(complaint(),
             "--kernel: cannot open '" + config.kernel.path + "': No such file or directory.");
   config.kernel.path = file("kernel", std::vector<std::uint8_t>(4096, 7));
@@ -127,7 +117,7 @@ TEST_F(KernelTest, EachComplaintNamesItsFile) {
   config.kernel.load_address = 0x4000000;
   EXPECT_TRUE(complaint().starts_with("--kernel: '" + config.kernel.path + "': "));
   config.kernel.load_address.reset();
-  config.initrd = (folder / "none").string();
+  config.initrd = scratch.path("none");
   EXPECT_EQ(complaint(),
             "--initrd: cannot open '" + config.initrd + "': No such file or directory.");
   config.initrd = file("initrd", std::vector<std::uint8_t>(63 << 20));
