@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "guestproof/base/fd.h"
+#include "pipe.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -19,10 +19,6 @@ namespace {
 class OutputThreadTest : public testing::Test {
  protected:
   OutputThreadTest() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    reader = Fd(ends[0]);
-    writer = Fd(ends[1]);
     // The smallest that there is: a page.
     EXPECT_EQ(::fcntl(writer.get(), F_SETPIPE_SZ, 4096), 4096);
   }
@@ -35,7 +31,9 @@ class OutputThreadTest : public testing::Test {
     return all;
   }
 
-  Fd reader, writer;
+  Pipe pipe = make_pipe();
+  Fd& reader = pipe.reader;
+  Fd& writer = pipe.writer;
 };
 
 TEST_F(OutputThreadTest, WritesWhatIsPutInOrder) {

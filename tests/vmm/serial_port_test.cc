@@ -10,6 +10,9 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <utility>
+
+#include "pipe.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -24,13 +27,12 @@ class Line final : public InterruptLine {
 class SerialPortTest : public testing::Test {
  protected:
   SerialPortTest() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    input = Fd(ends[0]);
-    typing = Fd(ends[1]);
-    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    screen = Fd(ends[0]);
-    output = Fd(ends[1]);
+    auto [in_reader, in_writer] = make_pipe();
+    input = std::move(in_reader);
+    typing = std::move(in_writer);
+    auto [out_reader, out_writer] = make_pipe();
+    screen = std::move(out_reader);
+    output = std::move(out_writer);
   }
   ~SerialPortTest() override { stop(); }
   void start(std::function<void()> leave = {}) {
