@@ -4,6 +4,7 @@
 
 #include "guestproof/base/endian.h"
 #include "guestproof/loader/boot_params.h"
+#include "guestproof/loader/pvh.h"
 #include "guestproof/testing/model/kernel_images.h"
 #include "scratch.h"
 #include "vmm/guest_ram.h"
@@ -43,6 +44,8 @@ class KernelTest : public ::testing::Test {
   T object(GuestAddress at) {
     return read_object<T>(memory, at).value();
   }
+  /// What a processor that reloads CS finds in the descriptor table.
+  std::uint64_t code_descriptor() { return object<std::array<le64, 6>>(x86::kGdt.base)[2]; }
   std::string text(GuestAddress at) {
     std::string out;
     for (char each; (each = object<char>(GuestAddress(at.raw() + out.size()))) != 0;) out += each;
@@ -60,6 +63,7 @@ TEST_F(KernelTest, ABzImageIsEnteredInLongModeWithItsZeroPage) {
   const auto state = load();
   EXPECT_EQ(state.rsi, x86::kZeroPage.base.raw());
   EXPECT_NE(state.efer & x86::kEferLma, 0u);
+  EXPECT_EQ(code_descriptor(), 0x00af'9b00'0000'ffffu);
   const auto params = object<loader::BootParams>(x86::kZeroPage.base);
   EXPECT_EQ(params.acpi_rsdp_addr, kRsdp.raw());
   EXPECT_EQ(params.hdr.cmd_line_ptr, x86::kCmdline.base.raw());
@@ -80,6 +84,12 @@ TEST_F(KernelTest, AnElfKernelIsEnteredByPvh) {
   EXPECT_EQ(state.rip, images::elf_image::kPvhAddress);
   EXPECT_EQ(state.rbx, x86::kStartInfo.base.raw());
   EXPECT_EQ(state.cr0 & x86::kCr0Pg, 0u);
+  EXPECT_EQ(code_descriptor(), 0x00cf'9b00'0000'ffffu);
+  const auto info = object<loader::HvmStartInfo>(x86::kStartInfo.base);
+  EXPECT_EQ(info.rsdp_paddr, kRsdp.raw());
+  EXPECT_EQ(info.cmdline_paddr, x86::kCmdline.base.raw());
+  EXPECT_EQ(info.nr_modules, 0u);
+  EXPECT_EQ(info.memmap_entries, 3u);
 }
 
 TEST_F(KernelTest, AnElfKernelMayNotGoBelowItsLoadAddress) {
@@ -100,8 +110,18 @@ TEST_F(KernelTest, AnInitrdIsPutAtTheEndOfMemoryAndAnnounced) {
   EXPECT_EQ(params.hdr.ramdisk_image, (64u << 20) - 8192);
   EXPECT_EQ(params.hdr.ramdisk_size, 5000u);
   EXPECT_EQ(object<std::uint8_t>(GuestAddress((64 << 20) - 8192 + 4999)), 0x5a);
+}
+
+TEST_F(KernelTest, AnInitrdIsAModuleOfAnElfKernel) {
+  config.initrd = file("initrd", std::vector<std::uint8_t>(5000, 0x5a));
   config.kernel.path = file("kernel", images::elf_image::make());
   static_cast<void>(load());
+  const auto info = object<loader::HvmStartInfo>(x86::kStartInfo.base);
+  EXPECT_EQ(info.nr_modules, 1u);
+  const auto initrd = object<loader::HvmModlistEntry>(GuestAddress(info.modlist_paddr));
+  EXPECT_EQ(initrd.paddr, (64u << 20) - 8192);
+  EXPECT_EQ(initrd.size, 5000u);
+  EXPECT_EQ(object<std::uint8_t>(GuestAddress((64 << 20) - 8192 + 4999)), 0x5a);
 }
 
 TEST_F(KernelTest, EachComplaintNamesItsFile) {
