@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 
+#include "guestproof/acpi/aml.h"
 #include "guestproof/base/bytes.h"
 #include "print.h"
 
@@ -53,6 +55,9 @@ class Reader {
 
 bool contains(Bytes table, std::string_view bytes) {
   return text(table, 0, table.size()).find(bytes) != std::string::npos;
+}
+bool contains(Bytes table, const aml::Code& code) {
+  return !std::ranges::search(table, code).empty();
 }
 
 TEST(AcpiTablesTest, PointersAndChecksumsHold) {
@@ -110,26 +115,59 @@ TEST(AcpiTablesTest, TheMadtHasEveryProcessor) {
 
 TEST(AcpiTablesTest, DevicesAreInTheDefinitionBlock) {
   Config config;
-  config.serial_ports = {{0x3f8, 4}};
+  config.serial_ports = {{0x3f8, 4}, {0x2f8, 3}};
   config.virtio_windows = {{0xd000'0000, 0x1000, 5}, {0xd000'1000, 0x1000, 6}};
   config.power_button_gsi = 9;
   config.panic_port = 0x505;
   config.pci = PciRoot{.ecam = 0xe000'0000,
-                       .memory = {{{0xd010'0000, 0x10'0000}, {}}},
+                       .memory = {{{0xd010'0000, 0x10'0000}, {0x40'0000'0000, 0x1'0000'0000}}},
                        .io = {0xc000, 0x1000},
                        .intx_gsi = {16, 17, 18, 19}};
   const Reader everything(config), least({});
 
-  for (const auto* name : {"COM1", "VR00", "VR01", "PWRB", "GED_", "PEVT", "PCI0", "ECAM"}) {
+  for (const auto* name :
+       {"COM1", "COM2", "VR00", "VR01", "PWRB", "GED_", "PEVT", "PCI0", "ECAM"}) {
     EXPECT_TRUE(contains(everything.dsdt(), name)) << name;
     EXPECT_FALSE(contains(least.dsdt(), name)) << name;
   }
-  EXPECT_TRUE(contains(least.dsdt(), "\\_S5_"));
   EXPECT_TRUE(least.table("MCFG").empty());
   const auto mcfg = everything.table("MCFG");
   EXPECT_EQ(number(mcfg, 44, 8), 0xe000'0000u);
   EXPECT_EQ(number(mcfg, 52, 8), 0u);
   EXPECT_EQ(mcfg.size(), 60u);
+}
+
+TEST(AcpiTablesTest, DevicesHaveTheirResources) {
+  using namespace aml;
+  const auto block = definition_block({
+      .power_button_gsi = 9,
+      .serial_ports = {{0x3f8, 4}, {0x2f8, 3}},
+      .virtio_windows = {{0xd000'0000, 0x1000, 5}, {0xd000'1000, 0x2000, 6}},
+      .pci = PciRoot{.ecam = 0xe000'0000,
+                     .memory = {{{0xd010'0000, 0x10'0000}, {0x40'0000'0000, 0x1'0000'0000}}},
+                     .io = {0xc000, 0x1000}},
+  });
+
+  const auto has = [&](const Terms& descriptors) {
+    return contains(block, name("_CRS", resources(descriptors)));
+  };
+  EXPECT_TRUE(has({io_ports(0x3f8, 8), interrupt(4, Trigger::kEdge)}));
+  EXPECT_TRUE(has({io_ports(0x2f8, 8), interrupt(3, Trigger::kEdge)}));
+  EXPECT_TRUE(has({memory32_fixed(0xd000'0000, 0x1000), interrupt(5, Trigger::kLevel)}));
+  EXPECT_TRUE(has({memory32_fixed(0xd000'1000, 0x2000), interrupt(6, Trigger::kLevel)}));
+  EXPECT_TRUE(has({interrupt(9, Trigger::kEdge)}));
+  EXPECT_TRUE(has({word_bus_number(0, 1), io_ports(0xcf8, 8), word_io(0xc000, 0x1000),
+                   qword_memory(0xd010'0000, 0x10'0000, Usage::kProduced),
+                   qword_memory(0x40'0000'0000, 0x1'0000'0000, Usage::kProduced)}));
+  EXPECT_TRUE(has({qword_memory(0xe000'0000, 0x10'0000, Usage::kConsumed)}));
+}
+
+TEST(AcpiTablesTest, TheMachineSaysHowItIsTurnedOff) {
+  using namespace aml;
+  const auto block = definition_block({.power = {.sleep_type_off = 7}});
+
+  EXPECT_TRUE(
+      contains(block, name("\\_S5", package({integer(7), integer(0), integer(0), integer(0)}))));
 }
 
 TEST(AcpiTablesTest, APanicIsReportedAtItsPort) {
@@ -193,8 +231,14 @@ TEST(AcpiTablesTest, TheLargestMachineFits) {
   Config config;
   config.apic_ids.resize(kMaxProcessors);
   std::iota(config.apic_ids.begin(), config.apic_ids.end(), 0);
-  config.virtio_windows.assign(kMaxVirtioWindows, {0xd000'0000, 0x1000, 5});
-  config.pci = PciRoot{};
+  config.power_button_gsi = 255;
+  config.panic_port = 0xffff;
+  config.serial_ports.assign(kMaxSerialPorts, {0xfff8, 255});
+  config.virtio_windows.assign(kMaxVirtioWindows, {0xffff'f000, 0x1000, 255});
+  config.pci = PciRoot{.ecam = 0xffff'ffff'fff0'0000,
+                       .memory = {{{0xd010'0000, 0x10'0000}, {0x40'0000'0000, 0x1'0000'0000}}},
+                       .io = {0xc000, 0x1000},
+                       .intx_gsi = {255, 255, 255, 255}};
 
   EXPECT_TRUE(build(config));
 }

@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +15,7 @@
 #include <string>
 
 #include "boot/machine.h"
+#include "unix_socket.h"
 
 namespace guestproof::boot {
 namespace {
@@ -34,21 +34,6 @@ std::string echo(const Fd& peer) {
   EXPECT_EQ(::write(peer.get(), heard.data(), heard.size()), static_cast<::ssize_t>(heard.size()));
   EXPECT_EQ(::shutdown(peer.get(), SHUT_WR), 0);
   return heard;
-}
-
-Fd unix_socket(const std::string& path, bool listening) {
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ::sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  const auto* raw = reinterpret_cast<const ::sockaddr*>(&address);
-  if (listening) {
-    EXPECT_EQ(::bind(fd.get(), raw, sizeof address), 0) << path;
-    EXPECT_EQ(::listen(fd.get(), 1), 0);
-  } else {
-    EXPECT_EQ(::connect(fd.get(), raw, sizeof address), 0) << path;
-  }
-  return fd;
 }
 
 class Devices : public testing::TestWithParam<const char*> {
@@ -158,7 +143,7 @@ stty -F /dev/hvc0 sane  # waits until that has gone
 
 TEST_P(Devices, SocketsGoBothWays) {
   const auto path = scratch.path("vsock");
-  const auto service = unix_socket(path + "_1234", true);
+  const auto service = service_at(path + "_1234");
   Machine machine(arguments(R"sh(
 echo "heard=$(vsock send 1234 'hello host')"
 vsock serve 77
@@ -169,11 +154,10 @@ vsock serve 77
   ASSERT_TRUE(machine.wait_for("serving")) << machine.console() << machine.errors();
   EXPECT_EQ(machine.value("heard"), "hello host");
 
-  const auto to_guest = unix_socket(path, false);
+  const auto to_guest = client_of(path);
   limit_waiting(to_guest);
   const std::string_view words = "CONNECT 77\nhello guest";
-  ASSERT_EQ(::write(to_guest.get(), words.data(), words.size()),
-            static_cast<::ssize_t>(words.size()));
+  say(to_guest, words);
   ::shutdown(to_guest.get(), SHUT_WR);
   const auto answer = read_all(to_guest);
   EXPECT_TRUE(answer.starts_with("OK ")) << answer;

@@ -16,6 +16,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "pipe.h"
+
 namespace guestproof::boot {
 namespace {
 
@@ -58,13 +60,6 @@ mount -t devtmpfs dev /dev
 for module in /modules/*; do insmod "$module" || echo "no $module"; done
 )";
 constexpr std::string_view kEnd = "\npoweroff -f\n";
-
-/// Both ends close-on-exec.
-std::array<Fd, 2> make_pipe() {
-  std::array<int, 2> raw{-1, -1};
-  EXPECT_EQ(::pipe2(raw.data(), O_CLOEXEC), 0);
-  return {Fd(raw[0]), Fd(raw[1])};
-}
 
 }  // namespace
 

@@ -142,7 +142,7 @@ TEST(FdtWriterTest, ReservedMemoryIsChecked) {
   EXPECT_EQ(refusal(reserve(0x1fff, 1)), Error(FdtError::kReservedTwice, 0x1fff, 0x1000));
 }
 
-TEST(FdtWriterTest, TheFirstFaultIsToldAndNothingFollows) {
+TEST(FdtWriterTest, TheFirstFaultIsTold) {
   EXPECT_EQ(refusal(Writer().begin("").flag("a b").begin("?").flag("?").end().end().end()),
             Error(FdtError::kPropertyName, 1, 31));
 }

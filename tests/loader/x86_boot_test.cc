@@ -116,7 +116,6 @@ TEST(X86BootTest, LoadsNothingUnlessAllIsRam) {
             MemoryError::kUnmapped);
 }
 
-using X86BootDeathTest = ::testing::Test;
 TEST(X86BootDeathTest, KnowsNoProtocolOfOtherMachines) {
   EXPECT_DEATH((void)state_of(KernelProtocol::kArm64), "kArm64");
 }

@@ -1,22 +1,8 @@
 // Accesses of a guest allocate nothing, whatever they are.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
+#include "count_allocations.h"
 #include "guestproof/pci/bus.h"
-
-namespace {
-std::size_t allocations = 0;
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace guestproof::pci {
 namespace {

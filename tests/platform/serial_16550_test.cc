@@ -120,14 +120,14 @@ TEST_F(Serial16550Test, InputThatOverflowsTheFifoIsNotLost) {
   // A reference machine monitor dropped what did not fit.
   set(kFcr, 1);
   std::string input, got;
-  for (int i = 0; i < 100; ++i) input.push_back(static_cast<char>('0' + i % 10));
+  for (int i = 0; i < 6 * 16; ++i) input.push_back(static_cast<char>('0' + i % 10));
   std::string_view rest = input;
   while (got.size() < input.size()) {
     const auto rooms = host.rooms;
     rest.remove_prefix(enqueue(rest));
-    EXPECT_EQ(port.input_space(), rest.empty() ? port.input_space() : 0u);
+    EXPECT_EQ(port.input_space(), 0u);
     got += receive_all();
-    EXPECT_EQ(host.rooms, rest.empty() ? host.rooms : rooms + 1);
+    EXPECT_EQ(host.rooms, rooms + 1);
   }
   EXPECT_EQ(got, input);
 }

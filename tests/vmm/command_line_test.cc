@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include "scratch.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -33,17 +31,10 @@ Words with_kernel(Words words) {
 /// A file that goes with the test.
 class ConfigFile : public testing::Test {
  protected:
-  ConfigFile() {
-    std::string name = (std::filesystem::temp_directory_path() / "guestproof-XXXXXX").string();
-    const int fd = ::mkstemp(name.data());
-    EXPECT_GE(fd, 0);
-    ::close(fd);
-    path = name;
-  }
-  ~ConfigFile() override { std::filesystem::remove(path); }
-  void write(std::string_view text) const { std::ofstream(path, std::ios::trunc) << text; }
+  void write(std::string_view text) const { static_cast<void>(scratch.file("config", text)); }
 
-  std::string path;
+  Scratch scratch;
+  std::string path = scratch.file("config", "");
 };
 
 // The lines of the reference VMM's own documentation.
@@ -128,6 +119,8 @@ TEST(CommandLine, ComplainsInOneSentence) {
   EXPECT_EQ(complaint(with_kernel({"--vcpu", "num=256"})), "--vcpu: num=256: the most is 255.");
   EXPECT_EQ(complaint(with_kernel({"--memory", "size_mib=31"})),
             "--memory: size_mib=31 is not from 32 to 1048576.");
+  EXPECT_EQ(complaint(with_kernel({"--memory", "size_mib=1048577"})),
+            "--memory: size_mib=1048577 is not from 32 to 1048576.");
   EXPECT_EQ(complaint(with_kernel({"--memory", "size_mib=33,hugepages=on"})),
             "--memory: size_mib=33 is no number of huge pages, which are of 2 MiB.");
   EXPECT_EQ(complaint(with_kernel({"--transport", "type=isa"})),
@@ -136,6 +129,8 @@ TEST(CommandLine, ComplainsInOneSentence) {
             "--net: tap=a is given twice.");
   EXPECT_EQ(complaint(with_kernel({"--vsock", "path=a,cid=2"})),
             "--vsock: cid=2 is not from 3 to 4294967294.");
+  EXPECT_EQ(complaint(with_kernel({"--vsock", "path=a,cid=4294967295"})),
+            "--vsock: cid=4294967295 is not from 3 to 4294967294.");
   EXPECT_EQ(complaint(with_kernel({"--vsock", "path=a", "--vsock", "path=b"})),
             "--vsock is given twice; a guest has one address, and so one device.");
   EXPECT_EQ(complaint(with_kernel({"--balloon", "target_mib=1", "--balloon", "target_mib=1"})),

@@ -7,26 +7,16 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "guestproof/virtio/device/wire.h"
+#include "scratch.h"
 
 namespace guestproof::vmm {
 namespace {
 
 class DevicesTest : public ::testing::Test {
  protected:
-  DevicesTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "guestproof-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder = pattern;
-  }
-  ~DevicesTest() override { std::filesystem::remove_all(folder); }
-  std::string disk(std::size_t bytes) {
-    const auto path = (folder / "disk").string();
-    std::ofstream(path) << std::string(bytes, 'x');
-    return path;
-  }
+  std::string disk(std::size_t bytes) { return scratch.file("disk", std::string(bytes, 'x')); }
   std::vector<Device> make() {
     auto made = make_devices(config, memory);
     EXPECT_TRUE(made) << made.error().sentence;
@@ -40,15 +30,15 @@ class DevicesTest : public ::testing::Test {
     return made.error().sentence;
   }
 
-  std::filesystem::path folder;
+  Scratch scratch;
   Config config;
   MappedMemory memory = MappedMemory::Builder().anonymous(GuestAddress(0), 1 << 20).build().value();
 };
 
 TEST_F(DevicesTest, AreInTheOrderOfTheirOptions) {
   config.blocks = {{.path = disk(4096)}};
-  config.vsocks = {{.path = (folder / "vsock").string()}};
-  config.consoles = {{.output = (folder / "console").string()}};
+  config.vsocks = {{.path = scratch.path("vsock")}};
+  config.consoles = {{.output = scratch.path("console")}};
   config.rngs = 2;
   config.balloons = {{.target_mib = 0}};
   std::vector<std::uint32_t> ids;
@@ -76,15 +66,15 @@ TEST_F(DevicesTest, ADiskIsGivenOnce) {
 }
 
 TEST_F(DevicesTest, AConsolesFileIsItsOwnersAlone) {
-  config.consoles = {{.output = (folder / "console").string()}};
+  config.consoles = {{.output = scratch.path("console")}};
   EXPECT_EQ(make().size(), 1u);
   namespace fs = std::filesystem;
-  EXPECT_EQ(fs::status(folder / "console").permissions(),
+  EXPECT_EQ(fs::status(scratch.path("console")).permissions(),
             fs::perms::owner_read | fs::perms::owner_write);
 }
 
 TEST_F(DevicesTest, AFifoKeepsNobodyWaiting) {
-  const auto fifo = (folder / "fifo").string();
+  const auto fifo = scratch.path("fifo");
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   config.blocks = {{.path = fifo, .read_only = true}};
   EXPECT_TRUE(complaint().starts_with("--block " + fifo + ": ")) << complaint();
@@ -94,20 +84,21 @@ TEST_F(DevicesTest, AFifoKeepsNobodyWaiting) {
 }
 
 TEST_F(DevicesTest, ADiskHasToBeOne) {
-  config.blocks = {{.path = folder.string(), .read_only = true}};
-  EXPECT_TRUE(complaint().starts_with("--block " + folder.string() + ": ")) << complaint();
-  config.blocks = {{.path = (folder / "none").string()}};
+  const auto folder = scratch.path("");
+  config.blocks = {{.path = folder, .read_only = true}};
+  EXPECT_TRUE(complaint().starts_with("--block " + folder + ": ")) << complaint();
+  config.blocks = {{.path = scratch.path("none")}};
   EXPECT_EQ(complaint(),
             "--block: cannot open '" + config.blocks[0].path + "': No such file or directory.");
 }
 
 TEST_F(DevicesTest, SocketsAndConsolesNeedTheirFiles) {
-  config.vsocks = {{.path = (folder / "no" / "vsock").string()}};
+  config.vsocks = {{.path = scratch.path("no/vsock")}};
   EXPECT_TRUE(complaint().starts_with("--vsock " + config.vsocks[0].path + ": ")) << complaint();
   config.vsocks.clear();
-  config.consoles = {{.input = (folder / "none").string()}};
+  config.consoles = {{.input = scratch.path("none")}};
   EXPECT_TRUE(complaint().starts_with("--console: cannot open '")) << complaint();
-  config.consoles = {{.output = (folder / "no" / "file").string()}};
+  config.consoles = {{.output = scratch.path("no/file")}};
   EXPECT_TRUE(complaint().starts_with("--console: cannot open '")) << complaint();
 }
 

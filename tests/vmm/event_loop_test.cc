@@ -50,6 +50,7 @@ TEST_F(EventLoopTest, AHandlerMayForgetItselfAndOthers) {
   ASSERT_TRUE(loop->run());
   EXPECT_EQ(runs, 1);
   loop->forget(event.get());  // nothing
+  EXPECT_TRUE(loop->watch(event.get(), [] {}));
 }
 
 TEST_F(EventLoopTest, SaysWhatCannotBeWatched) {

@@ -5,13 +5,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <string>
 #include <thread>
 
-#include "guestproof/base/fd.h"
+#include "pipe.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -19,10 +19,6 @@ namespace {
 class OutputThreadTest : public testing::Test {
  protected:
   OutputThreadTest() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    reader = Fd(ends[0]);
-    writer = Fd(ends[1]);
     // The smallest that there is: a page.
     EXPECT_EQ(::fcntl(writer.get(), F_SETPIPE_SZ, 4096), 4096);
   }
@@ -35,7 +31,9 @@ class OutputThreadTest : public testing::Test {
     return all;
   }
 
-  Fd reader, writer;
+  Pipe pipe = make_pipe();
+  Fd& reader = pipe.reader;
+  Fd& writer = pipe.writer;
 };
 
 TEST_F(OutputThreadTest, WritesWhatIsPutInOrder) {
@@ -56,19 +54,34 @@ TEST_F(OutputThreadTest, WritesWhatIsPutInOrder) {
   EXPECT_EQ(heard, expected);
 }
 
-TEST_F(OutputThreadTest, AWriterWaitsWhileNobodyReads) {
+TEST_F(OutputThreadTest, AWriterIsNeverAheadByMoreThanTheRoom) {
+  constexpr auto kRoom = static_cast<std::ptrdiff_t>(OutputThread::kRoom);
+  constexpr std::ptrdiff_t kPipe = 4096;
+  OutputThread output(writer.get());
+  std::atomic<std::ptrdiff_t> put = 0;
+  std::thread writing([&] {
+    for (; put < 8 * kRoom; ++put) {
+      output.put(std::byte{'x'});
+      output.wait_for_room();
+    }
+  });
+  while (put < kRoom - 1) std::this_thread::yield();
+  std::ptrdiff_t heard = 0, ahead = 0;
+  for (char byte = 0; heard < 8 * kRoom && ::read(reader.get(), &byte, 1) == 1;) {
+    ++heard;
+    ahead = std::max(ahead, put - heard);
+  }
+  writing.join();
+  EXPECT_LE(ahead, kRoom + kPipe);
+}
+
+TEST_F(OutputThreadTest, ARefusalLetsAWriterGo) {
   const std::string full(4096, 'x');
   ASSERT_EQ(::write(writer.get(), full.data(), full.size()), 4096);
   OutputThread output(writer.get());
   output.put(std::byte{'y'});  // which the thread may have in its hands then
   for (std::size_t i = 0; i < OutputThread::kRoom; ++i) output.put(std::byte{'y'});
-  std::atomic<bool> passed = false;
-  std::thread waiting([&] {
-    output.wait_for_room();
-    passed = true;
-  });
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_FALSE(passed);
+  std::thread waiting([&] { output.wait_for_room(); });
   output.refuse();
   waiting.join();
   output.close();  // gives up after a second without a reader

@@ -3,13 +3,37 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <thread>
+#include <map>
 
 namespace guestproof::vmm {
 namespace {
 
+/// The signals are not ignored, however the test was started: by nohup(1), say.
+class ByDefault {
+ public:
+  ByDefault() {
+    for (auto& [number, handler] : before_) handler = ::signal(number, SIG_DFL);
+  }
+  ByDefault(const ByDefault&) = delete;
+  ByDefault& operator=(const ByDefault&) = delete;
+  ~ByDefault() {
+    for (const auto& [number, handler] : before_) ::signal(number, handler);
+  }
+
+ private:
+  std::map<int, ::sighandler_t> before_{{SIGTERM, {}}, {SIGINT, {}}, {SIGHUP, {}}};
+};
+
+/// Whether this thread does.
+bool blocks(int number) {
+  ::sigset_t now;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+  return ::sigismember(&now, number) == 1;
+}
+
 class SignalsTest : public testing::Test {
  protected:
+  ByDefault by_default;
   std::unique_ptr<EventLoop> loop = EventLoop::create().value();
   int first = 0, enough = 0;
   std::unique_ptr<TerminationSignals> signals =
@@ -45,32 +69,30 @@ TEST_F(SignalsTest, TheSecondIsEnoughWhicheverItIs) {
 }
 
 TEST(Signals, ThoseThatTheProcessIgnoresStayIgnored) {
-  const auto before = ::signal(SIGHUP, SIG_IGN);
+  const ByDefault by_default;
+  ::signal(SIGHUP, SIG_IGN);
   const auto loop = EventLoop::create().value();
   int heard = 0;
   const auto signals = TerminationSignals::create(
                            {.first = [&] { ++heard; }, .enough = [&] { loop->stop(); }}, *loop)
                            .value();
+  EXPECT_FALSE(blocks(SIGHUP));
+  EXPECT_TRUE(blocks(SIGTERM));
   ::kill(::getpid(), SIGHUP);
   ::kill(::getpid(), SIGTERM);
   ::kill(::getpid(), SIGINT);
   ASSERT_TRUE(loop->run());
   EXPECT_EQ(heard, 1);
-  ::signal(SIGHUP, before);
 }
 
 TEST(Signals, AreThisThreadsAgainInTheEnd) {
+  const ByDefault by_default;
   const auto loop = EventLoop::create().value();
-  const auto blocks = [] {
-    ::sigset_t now;
-    ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
-    return ::sigismember(&now, SIGTERM) == 1;
-  };
   {
     const auto signals = TerminationSignals::create({[] {}, [] {}}, *loop).value();
-    EXPECT_TRUE(blocks());
+    EXPECT_TRUE(blocks(SIGTERM));
   }
-  EXPECT_FALSE(blocks());
+  EXPECT_FALSE(blocks(SIGTERM));
 }
 
 }  // namespace

@@ -66,16 +66,19 @@ class OnATerminal : public testing::Test {
   [[nodiscard]] bool is_raw() const {
     ::termios now{};
     EXPECT_EQ(::tcgetattr(terminal.get(), &now), 0);
-    return (now.c_lflag & (ICANON | ECHO | ISIG)) == 0;
+    const bool for_the_guest = (now.c_lflag & (ICANON | ECHO | ISIG)) == 0;
+    const bool lines_end_well = (now.c_oflag & OPOST) != 0;
+    return for_the_guest && lines_end_well;
   }
-  /// Makes it raw in a child, which then comes to its end by `end()`; its wait status. The child
-  /// says by its exit code, or by a byte, that the terminal was raw.
+  /// Makes it raw in a child, after `before()`; the child then comes to its end by `end()`. Its
+  /// wait status: of exit code 99 when the terminal was not raw.
   template <class End>
-  int run(End end) {
+  int run(End end, void (*before)() = [] {}) {
     const auto child = ::fork();
     if (child == 0) {
       ::dup2(terminal.get(), STDIN_FILENO);
-      for (const int number : {SIGABRT, SIGSEGV, SIGTRAP}) ::signal(number, SIG_DFL);
+      for (const int number : {SIGABRT, SIGSEGV, SIGTRAP, SIGHUP}) ::signal(number, SIG_DFL);
+      before();
       auto raw = RawTerminal::enter();
       if (!raw || !raw->active() || !is_raw()) ::_exit(99);
       end(*raw);
@@ -119,6 +122,16 @@ TEST_F(OnATerminal, IsAsBeforeAfterAnySignalThatEndsTheProcess) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == number) << number << ": " << status;
     EXPECT_FALSE(is_raw()) << number;
   }
+}
+
+TEST_F(OnATerminal, IsRawStillAfterASignalThatIsIgnored) {
+  const int status = run(
+      [this](RawTerminal&) {
+        ::raise(SIGHUP);
+        ::_exit(is_raw() ? 7 : 8);
+      },
+      [] { ::signal(SIGHUP, SIG_IGN); });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
 }
 
 TEST_F(OnATerminal, IsRawAgainWhenTheProcessGoesOn) {

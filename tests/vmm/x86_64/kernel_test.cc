@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "guestproof/base/endian.h"
 #include "guestproof/loader/boot_params.h"
+#include "guestproof/loader/pvh.h"
 #include "guestproof/testing/model/kernel_images.h"
+#include "scratch.h"
 #include "vmm/guest_ram.h"
 
 namespace guestproof::vmm::x86_64 {
@@ -22,20 +21,12 @@ constexpr GuestAddress kRsdp{0xe0000};
 class KernelTest : public ::testing::Test {
  protected:
   KernelTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "guestproof-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder = pattern;
     config.memory_mib = 64;
     config.kernel.cmdline = "console=ttyS0";
   }
-  ~KernelTest() override { std::filesystem::remove_all(folder); }
 
   std::string file(const char* name, std::span<const std::uint8_t> bytes) {
-    const auto path = (folder / name).string();
-    std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    return path;
+    return scratch.file(name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
   x86::BootState load() {
     const auto state = load_kernel(config, memory, kRsdp);
@@ -53,13 +44,15 @@ class KernelTest : public ::testing::Test {
   T object(GuestAddress at) {
     return read_object<T>(memory, at).value();
   }
+  /// What a processor that reloads CS finds in the descriptor table.
+  std::uint64_t code_descriptor() { return object<std::array<le64, 6>>(x86::kGdt.base)[2]; }
   std::string text(GuestAddress at) {
     std::string out;
     for (char each; (each = object<char>(GuestAddress(at.raw() + out.size()))) != 0;) out += each;
     return out;
   }
 
-  std::filesystem::path folder;
+  Scratch scratch;
   Config config;
   MappedMemory memory =
       MappedMemory::Builder().anonymous(GuestAddress(0), 64 << 20).build().value();
@@ -70,6 +63,7 @@ TEST_F(KernelTest, ABzImageIsEnteredInLongModeWithItsZeroPage) {
   const auto state = load();
   EXPECT_EQ(state.rsi, x86::kZeroPage.base.raw());
   EXPECT_NE(state.efer & x86::kEferLma, 0u);
+  EXPECT_EQ(code_descriptor(), 0x00af'9b00'0000'ffffu);
   const auto params = object<loader::BootParams>(x86::kZeroPage.base);
   EXPECT_EQ(params.acpi_rsdp_addr, kRsdp.raw());
   EXPECT_EQ(params.hdr.cmd_line_ptr, x86::kCmdline.base.raw());
@@ -90,6 +84,12 @@ TEST_F(KernelTest, AnElfKernelIsEnteredByPvh) {
   EXPECT_EQ(state.rip, images::elf_image::kPvhAddress);
   EXPECT_EQ(state.rbx, x86::kStartInfo.base.raw());
   EXPECT_EQ(state.cr0 & x86::kCr0Pg, 0u);
+  EXPECT_EQ(code_descriptor(), 0x00cf'9b00'0000'ffffu);
+  const auto info = object<loader::HvmStartInfo>(x86::kStartInfo.base);
+  EXPECT_EQ(info.rsdp_paddr, kRsdp.raw());
+  EXPECT_EQ(info.cmdline_paddr, x86::kCmdline.base.raw());
+  EXPECT_EQ(info.nr_modules, 0u);
+  EXPECT_EQ(info.memmap_entries, 3u);
 }
 
 TEST_F(KernelTest, AnElfKernelMayNotGoBelowItsLoadAddress) {
@@ -110,12 +110,22 @@ TEST_F(KernelTest, AnInitrdIsPutAtTheEndOfMemoryAndAnnounced) {
   EXPECT_EQ(params.hdr.ramdisk_image, (64u << 20) - 8192);
   EXPECT_EQ(params.hdr.ramdisk_size, 5000u);
   EXPECT_EQ(object<std::uint8_t>(GuestAddress((64 << 20) - 8192 + 4999)), 0x5a);
+}
+
+TEST_F(KernelTest, AnInitrdIsAModuleOfAnElfKernel) {
+  config.initrd = file("initrd", std::vector<std::uint8_t>(5000, 0x5a));
   config.kernel.path = file("kernel", images::elf_image::make());
   static_cast<void>(load());
+  const auto info = object<loader::HvmStartInfo>(x86::kStartInfo.base);
+  EXPECT_EQ(info.nr_modules, 1u);
+  const auto initrd = object<loader::HvmModlistEntry>(GuestAddress(info.modlist_paddr));
+  EXPECT_EQ(initrd.paddr, (64u << 20) - 8192);
+  EXPECT_EQ(initrd.size, 5000u);
+  EXPECT_EQ(object<std::uint8_t>(GuestAddress((64 << 20) - 8192 + 4999)), 0x5a);
 }
 
 TEST_F(KernelTest, EachComplaintNamesItsFile) {
-  config.kernel.path = (folder / "none").string();
+  config.kernel.path = scratch.path("none");
   EXPECT_EQ(complaint(),
             "--kernel: cannot open '" + config.kernel.path + "': No such file or directory.");
   config.kernel.path = file("kernel", std::vector<std::uint8_t>(4096, 7));
@@ -127,7 +137,7 @@ TEST_F(KernelTest, EachComplaintNamesItsFile) {
   config.kernel.load_address = 0x4000000;
   EXPECT_TRUE(complaint().starts_with("--kernel: '" + config.kernel.path + "': "));
   config.kernel.load_address.reset();
-  config.initrd = (folder / "none").string();
+  config.initrd = scratch.path("none");
   EXPECT_EQ(complaint(),
             "--initrd: cannot open '" + config.initrd + "': No such file or directory.");
   config.initrd = file("initrd", std::vector<std::uint8_t>(63 << 20));

@@ -36,7 +36,10 @@ TEST_F(Processor, HasItsOwnApic) {
   EXPECT_EQ(leaf(3, 4, entry(1)).ebx, 0x0304ffffu);
   EXPECT_EQ(topology(0).edx, 3u);
   EXPECT_EQ(topology(1).edx, 3u);
-  EXPECT_EQ(leaf(3, 4, entry(0x8000001e)).eax, 3u);
+  const auto amd = leaf(3, 4, entry(0x8000001e));
+  EXPECT_EQ(amd.eax, 3u);
+  EXPECT_EQ(amd.ebx, 3u);  // of a core with one thread
+  EXPECT_EQ(amd.ecx, 0u);
 }
 
 TEST_F(Processor, KnowsOfItsHypervisorAndTimer) {
@@ -61,6 +64,9 @@ TEST_F(Processor, IsACoreOfOnePackage) {
     EXPECT_EQ(topology(1).ecx, 0x201u);
     EXPECT_EQ(topology(2).ebx, 0u);
     EXPECT_EQ(topology(2).ecx, 2u);
+    // KVM answers with a sub-leaf only where it is told that there are several.
+    for (std::uint32_t index = 0; index < 3; ++index)
+      EXPECT_EQ(topology(index).flags, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
   }
   static_cast<void>(leaf(0, 1, entry(0xb)));
   EXPECT_EQ(topology(1).eax, 0u);

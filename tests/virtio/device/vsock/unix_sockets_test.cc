@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,8 @@
 #include <vector>
 
 #include "planned_errors.h"
+#include "scratch.h"
+#include "unix_socket.h"
 
 // System calls of the sockets, replaced for this program.
 namespace {
@@ -41,40 +42,8 @@ namespace {
 
 using Kind = HostEvent::Kind;
 
-::sockaddr_un address_of(const std::string& path) {
-  ::sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  return address;
-}
-
-/// A client of the socket at `path`, or a service that listens there.
-Fd client_of(const std::string& path) {
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const auto address = address_of(path);
-  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), 0);
-  return fd;
-}
-Fd service_at(const std::string& path) {
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto address = address_of(path);
-  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), 0);
-  EXPECT_EQ(::listen(fd.get(), 8), 0);
-  return fd;
-}
 Fd accept_from(const Fd& service) { return Fd(::accept4(service.get(), nullptr, nullptr, 0)); }
 
-void say(const Fd& fd, std::string_view text) {
-  ASSERT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
-            static_cast<ssize_t>(text.size()));
-}
-/// What is there now.
-std::string hear(const Fd& fd) {
-  std::string text(4096, '\0');
-  const auto got = ::recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT);
-  text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
-  return text;
-}
 /// What the call answers in a process that can open `count` more descriptors.
 template <class Call>
 auto with_descriptors(::rlim_t count, Call&& call) {
@@ -95,14 +64,7 @@ bool closed(const Fd& fd) {
 
 class UnixSocketsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    auto name = (std::filesystem::temp_directory_path() / "vsock.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder = name;
-    path = folder + "/v";
-    sockets = UnixSockets::listen(path).value();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void SetUp() override { sockets = UnixSockets::listen(path).value(); }
 
   /// A client that has said what it wants, and the event of it.
   std::pair<Fd, HostEvent> connect_client(std::string_view text) {
@@ -121,7 +83,8 @@ class UnixSocketsTest : public ::testing::Test {
     return sockets->write(socket, std::as_bytes(std::span(text)));
   }
 
-  std::string folder, path;
+  Scratch scratch;
+  const std::string path = scratch.path("v");
   std::unique_ptr<UnixSockets> sockets;
 };
 
@@ -234,7 +197,7 @@ TEST_F(UnixSocketsTest, ManyClientsAtOnceAreAllHeard) {
 
 // Clients that came faster than they were accepted kept the device in one call for ever.
 TEST_F(UnixSocketsTest, NoCallHearsMoreThanSoManyClients) {
-  for (std::size_t i = 0; i < 2 * kLooksPerEvent; ++i) client_of(path);
+  for (std::size_t i = 0; i < 2 * kLooksPerEvent; ++i) static_cast<void>(client_of(path));
   for (int calls = 0; calls < 2; ++calls) {
     const auto event = sockets->next_event();
     ASSERT_TRUE(event) << calls;
@@ -371,7 +334,7 @@ TEST_F(UnixSocketsTest, APathHasRoomForAPortAndIsNotTaken) {
 }
 
 TEST_F(UnixSocketsTest, WhatTheSystemRefusesLeavesNothingBehind) {
-  const auto other = folder + "/w";
+  const auto other = scratch.path("w");
   const auto refusal = [&] { return UnixSockets::listen(other).error(); };
   EXPECT_EQ(with_descriptors(0, refusal), Error(SocketError::kSocket, EMFILE));
   EXPECT_EQ(with_descriptors(1, refusal), Error(SocketError::kEpoll, EMFILE));

@@ -3,11 +3,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <deque>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +17,8 @@
 #include "guestproof/virtio/device/lifecycle.h"
 #include "guestproof/virtio/device/vsock/unix_sockets.h"
 #include "print.h"
+#include "scratch.h"
+#include "unix_socket.h"
 
 namespace guestproof::virtio::vsock {
 namespace {
@@ -444,48 +444,8 @@ template <class Ring>
 class VirtioVsockUnixTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto name = (std::filesystem::temp_directory_path() / "vsock.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder = name;
-    path = folder + "/v";
     sockets = UnixSockets::listen(path).value();
     guest = std::make_unique<Guest<Ring>>(*sockets, Limits{.connections = 4, .buffer = 1000});
-  }
-  void TearDown() override {
-    guest.reset();
-    sockets.reset();
-    std::filesystem::remove_all(folder);
-  }
-
-  static ::sockaddr_un address_of(const std::string& path) {
-    ::sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    return address;
-  }
-  static Fd client_of(const std::string& path) {
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto address = address_of(path);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address),
-              0);
-    return fd;
-  }
-  static Fd service_at(const std::string& path) {
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto address = address_of(path);
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::listen(fd.get(), 8), 0);
-    return fd;
-  }
-  static void say(const Fd& fd, std::string_view text) {
-    ASSERT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(text.size()));
-  }
-  static std::string hear(const Fd& fd) {
-    std::string text(100'000, '\0');
-    const auto got = ::recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT);
-    text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
-    return text;
   }
   /// Lets the device work while its descriptor is readable, as a VMM's loop would.
   void loop() {
@@ -493,7 +453,8 @@ class VirtioVsockUnixTest : public ::testing::Test {
     while (::poll(&poll, 1, 0) == 1) guest->host_ready();
   }
 
-  std::string folder, path;
+  Scratch scratch;
+  const std::string path = scratch.path("v");
   std::unique_ptr<UnixSockets> sockets;
   std::unique_ptr<Guest<Ring>> guest;
 };
@@ -501,12 +462,12 @@ TYPED_TEST_SUITE(VirtioVsockUnixTest, Rings);
 
 TYPED_TEST(VirtioVsockUnixTest, AGuestTalksToAService) {
   using TheGuest = Guest<TypeParam>;
-  const auto service = this->service_at(this->path + "_1024");
+  const auto service = service_at(this->path + "_1024");
   this->guest->establish(1024);
   const Fd peer(::accept4(service.get(), nullptr, nullptr, 0));
   this->guest->send(TheGuest::header(Op::kRw, 1024), "hello");
-  EXPECT_EQ(this->hear(peer), "hello");
-  this->say(peer, "good day");
+  EXPECT_EQ(hear(peer), "hello");
+  say(peer, "good day");
   this->guest->add_buffer();
   this->loop();
   EXPECT_EQ(this->guest->received()->data, "good day");
@@ -525,21 +486,21 @@ TYPED_TEST(VirtioVsockUnixTest, AGuestTalksToAService) {
 
 TYPED_TEST(VirtioVsockUnixTest, AClientTalksToTheGuest) {
   using TheGuest = Guest<TypeParam>;
-  const auto client = this->client_of(this->path);
-  this->say(client, "CONNECT 22\nSSH-2.0");
+  const auto client = client_of(this->path);
+  say(client, "CONNECT 22\nSSH-2.0");
   this->guest->add_buffer();
   this->loop();
   const auto request = this->guest->received();
   ASSERT_TRUE(request);
   EXPECT_EQ(request->op(), Op::kRequest);
   EXPECT_EQ(request->header.dst_port, 22U);
-  EXPECT_EQ(this->hear(client), "");
+  EXPECT_EQ(hear(client), "");
   const auto port = request->header.src_port;
   this->guest->send(TheGuest::header(Op::kResponse, port, 22));
-  EXPECT_EQ(this->hear(client), "OK " + std::to_string(port) + "\n");
+  EXPECT_EQ(hear(client), "OK " + std::to_string(port) + "\n");
   EXPECT_EQ(this->guest->receive()->data, "SSH-2.0");
   this->guest->send(TheGuest::header(Op::kRw, port, 22), "SSH-2.0 too");
-  EXPECT_EQ(this->hear(client), "SSH-2.0 too");
+  EXPECT_EQ(hear(client), "SSH-2.0 too");
 }
 
 TYPED_TEST(VirtioVsockUnixTest, APortWithoutAServiceIsRefused) {
@@ -550,7 +511,7 @@ TYPED_TEST(VirtioVsockUnixTest, APortWithoutAServiceIsRefused) {
 
 TYPED_TEST(VirtioVsockUnixTest, AGuestThatKeepsToItsCreditLosesNothingToASlowService) {
   using TheGuest = Guest<TypeParam>;
-  const auto service = this->service_at(this->path + "_1024");
+  const auto service = service_at(this->path + "_1024");
   this->guest->establish(1024);
   const Fd peer(::accept4(service.get(), nullptr, nullptr, 0));
   for (int i = 0; i < 8; ++i) this->guest->add_buffer();
@@ -564,7 +525,7 @@ TYPED_TEST(VirtioVsockUnixTest, AGuestThatKeepsToItsCreditLosesNothingToASlowSer
       sent += part;
     } else {
       ++waits;
-      heard += this->hear(peer);
+      heard += hear(peer);
       this->loop();
     }
     while (const auto update = this->guest->received()) {
@@ -574,7 +535,7 @@ TYPED_TEST(VirtioVsockUnixTest, AGuestThatKeepsToItsCreditLosesNothingToASlowSer
     }
   }
   for (int i = 0; heard.size() < sent.size() && i < 1000; ++i) {
-    heard += this->hear(peer);
+    heard += hear(peer);
     this->loop();
   }
   EXPECT_GT(waits, 0);
