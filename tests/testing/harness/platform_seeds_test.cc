@@ -267,6 +267,16 @@ constexpr Seed kPlatformSeeds[] = {
      "queue index=1\nrequest kind=8 value=32\nbackend kind=1 value=40"},
     {"an_alarm_at_once", "platform:alarm",
      "request kind=8\naccess kind=7 index=0x1c length=4 value=1"},
+    {"an_alarm_that_was_cleared", "platform:alarm",
+     "request kind=8\naccess kind=7 index=0x1c length=4 value=1\nbackend kind=1"},
+    {"an_alarm_half_the_range_ahead", "platform:alarm", R"(
+        request kind=8 value=0x80000000
+        backend kind=1
+        request kind=8 value=0x7fffffff
+        backend kind=1
+        backend kind=1 value=0x7fffffff)"},
+    {"an_alarm_behind_the_clock", "value:saved",
+     "request kind=8 value=0xffffffff\nbackend kind=1\nbackend kind=1 value=1\nsave"},
     {"an_alarm_that_is_masked", "platform:alarm", R"(
         request kind=8 value=3
         access kind=7 index=0x10 length=4

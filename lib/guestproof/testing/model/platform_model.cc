@@ -340,7 +340,10 @@ void ClockModel::reset() {
 
 std::int64_t ClockModel::until_alarm() const {
   if (!enabled_ || due_) return -1;
-  return static_cast<std::int64_t>((match_ - seen_) & k32);
+  // The smallest number above 0 that, added to what was seen, gives the match modulo 2^32. From
+  // half of that on a counter goes back for look(), and never gets there.
+  const auto wait = match_ > seen_ ? match_ - seen_ : k32 + 1 - seen_ + match_;
+  return wait <= k32 / 2 ? static_cast<std::int64_t>(wait) : -1;
 }
 
 ModelError ClockModel::read(std::uint64_t at, std::uint64_t& value) const {
