@@ -15,6 +15,16 @@ constexpr Seed kPlatformSeeds[] = {
     {"sent", "platform:sent", "request length=5 value=0x6f6c6c6568\nsave"},
     {"sent_with_interrupts", "platform:interrupt_empty",
      "request index=1 next=2 length=16 value=0x41\nrequest kind=2\nrequest kind=2"},
+    {"sent_without_asking_which_interrupt", "platform:interrupt_empty", R"(
+        request next=2 length=1 value=0x41
+        access kind=1 length=1 value=0x42
+        access kind=1 length=1 value=0x43
+        request kind=2)"},
+    {"sent_while_input_waits", "platform:interrupt_input", R"(
+        request index=1 next=3
+        backend value=2
+        access kind=1 length=1 value=0x41
+        request kind=2)"},
     {"interrupt_enabled_twice", "platform:interrupt_empty", R"(
         request next=2
         request kind=2

@@ -117,6 +117,12 @@ ModelError SerialModel::write(std::uint64_t at, std::uint8_t value) {
   if (at == 5 || at == 6) return {"platform.read_only", at, 0};
   if (at == 0 && dlab) low_ = value;
   if (at == 0 && !dlab) {
+    // Full for a moment: the line falls if that was all that it was high for.
+    thr_ = false;
+    if (line_ && due() == 1) {
+      events_->levels.push_back(-1);
+      line_ = false;
+    }
     thr_ = true;
     if (mcr_ < 16) {
       events_->sent.push_back(value);
