@@ -54,7 +54,7 @@ std::span<const std::byte> table_at(const Tables& tables, std::uint64_t address,
 RC_GTEST_PROP(AcpiTables, HoldTogether, ()) {
   const auto base = GuestAddress(*rc::gen::inRange<std::uint64_t>(0, 1 << 28) * 16);
 
-  const auto tables = build(any_machine(), base).value();
+  const auto tables = build(any_machine(), base, 0x10000).value();
 
   RC_ASSERT(tables.rsdp == base);
   RangeMap<char> seen;

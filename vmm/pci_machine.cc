@@ -152,6 +152,7 @@ Outcome<void> PciMachine::add(Device device, const MappedMemory& memory, EventLo
 VirtioDescription PciMachine::describe() const {
   VirtioDescription description;
   auto& root = description.pci.emplace();
+  static_assert(acpi::kEcamBytes == pci::kEcamBytes);
   root.ecam = layout::kEcamBase;
   root.memory[0] = {.base = layout::kBarBase, .size = layout::kBarBytes};
   for (unsigned line = 0; line < pci::kIntxLines; ++line)

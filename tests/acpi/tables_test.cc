@@ -27,11 +27,14 @@ unsigned sum(Bytes bytes) {
   return total & 0xff;
 }
 
+constexpr GuestAddress kBase(0xe0000);
+constexpr std::size_t kRoom = 0x20000;
+
 /// Looks at tables as a guest does.
 class Reader {
  public:
-  explicit Reader(const Config& config, GuestAddress base = kTablesBase)
-      : tables_(build(config, base).value()) {}
+  explicit Reader(const Config& config, GuestAddress base = kBase)
+      : tables_(build(config, base, kRoom).value()) {}
 
   [[nodiscard]] Bytes rsdp() const { return Bytes(tables_.bytes).first(36); }
   [[nodiscard]] Bytes xsdt() const { return at(number(rsdp(), 24, 8)); }
@@ -195,7 +198,7 @@ TEST(AcpiTablesTest, APinIsRoutedToTheLineOfItsDevice) {
 }
 
 TEST(AcpiTablesTest, MachinesThatCannotBeAreRefused) {
-  const auto refusal = [](const Config& config) { return build(config).error(); };
+  const auto refusal = [](const Config& config) { return build(config, kBase, kRoom).error(); };
   const auto pci = [](const PciRoot& root) { return Config{.pci = root}; };
 
   EXPECT_EQ(refusal({.apic_ids = {}}), Error(AcpiError::kProcessors, 0, 4096));
@@ -211,6 +214,9 @@ TEST(AcpiTablesTest, MachinesThatCannotBeAreRefused) {
   EXPECT_EQ(refusal({.virtio_windows = {{0xffff'f001, 0x1000, 5}}}),
             Error(AcpiError::kWindow, 0xffff'f001, 0x1'0000'0000));
   EXPECT_EQ(refusal({.virtio_windows = {{0xd000'0000, 0, 5}}}).as<AcpiError>(), AcpiError::kWindow);
+  // Had 0 bytes in the field of 32 bits.
+  EXPECT_EQ(refusal({.virtio_windows = {{0, 0x1'0000'0000, 5}}}),
+            Error(AcpiError::kWindow, 0, 0xffff'ffff));
   EXPECT_EQ(refusal(pci({.ecam = 0x8'0000})), Error(AcpiError::kEcam, 0x8'0000, 0x10'0000));
   EXPECT_EQ(refusal(pci({.memory = {{{UINT64_MAX, 2}, {}}}})),
             Error(AcpiError::kWindow, UINT64_MAX, UINT64_MAX));
@@ -219,12 +225,13 @@ TEST(AcpiTablesTest, MachinesThatCannotBeAreRefused) {
 }
 
 TEST(AcpiTablesTest, TablesStayInTheirRoom) {
-  const auto size = build({}).value().bytes.size();
+  const auto size = build({}, kBase, kRoom).value().bytes.size();
 
-  EXPECT_TRUE(build({}, kTablesBase, size));
-  EXPECT_EQ(build({}, kTablesBase, size - 1).error(), Error(AcpiError::kRoom, size, size - 1));
-  EXPECT_EQ(build({}, GuestAddress(0xe0008)).error(), Error(AcpiError::kBase, 0xe0008, 16));
-  EXPECT_EQ(build({}, GuestAddress(UINT64_MAX - 15)).error(), Error(AcpiError::kRoom, size, 15));
+  EXPECT_TRUE(build({}, kBase, size));
+  EXPECT_EQ(build({}, kBase, size - 1).error(), Error(AcpiError::kRoom, size, size - 1));
+  EXPECT_EQ(build({}, GuestAddress(0xe0008), kRoom).error(), Error(AcpiError::kBase, 0xe0008, 16));
+  EXPECT_EQ(build({}, GuestAddress(UINT64_MAX - 15), kRoom).error(),
+            Error(AcpiError::kRoom, size, 15));
 }
 
 TEST(AcpiTablesTest, TheLargestMachineFits) {
@@ -240,7 +247,7 @@ TEST(AcpiTablesTest, TheLargestMachineFits) {
                        .io = {0xc000, 0x1000},
                        .intx_gsi = {255, 255, 255, 255}};
 
-  EXPECT_TRUE(build(config));
+  EXPECT_TRUE(build(config, kBase, kRoom));
 }
 
 TEST(AcpiErrorTest, SaysWhatWasWrongWithValueAndLimit) {

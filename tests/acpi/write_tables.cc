@@ -73,7 +73,7 @@ void write_all(const std::filesystem::path& folder, const Tables& tables) {
 
 int main(int, char** arguments) {
   for (const auto& [name, config] : guestproof::acpi::machines()) {
-    const auto tables = guestproof::acpi::build(config);
+    const auto tables = guestproof::acpi::build(config, guestproof::GuestAddress(0xe0000), 0x10000);
     if (!tables) {
       std::cerr << name << ": " << tables.error().message() << "\n";
       return EXIT_FAILURE;

@@ -23,7 +23,7 @@ class BzImageTest : public ::testing::Test {
   }
   Payload payload(std::string_view begins) {
     std::copy(begins.begin(), begins.end(), file.begin() + image::kKernel + image::kPayload);
-    return parsed().payload().value();
+    return parsed().payload().value().value();
   }
 
   Image file = image::make();
@@ -38,7 +38,7 @@ TEST_F(BzImageTest, ParsesHeaderKernelAndPayload) {
   EXPECT_EQ(bzimage.header().pref_address, 0x100000u);
   EXPECT_EQ(bzimage.kernel().data(), bytes_of(file).data() + image::kKernel);
   EXPECT_EQ(bzimage.kernel().size(), 0x400u);
-  const auto packed = bzimage.payload().value();
+  const auto packed = bzimage.payload().value().value();
   EXPECT_EQ(packed.format, PayloadFormat::kLz4);
   EXPECT_EQ(packed.stream.data(), bzimage.kernel().data() + image::kPayload);
   EXPECT_EQ(packed.stream.size(), 0x1cu);
@@ -109,6 +109,12 @@ TEST_F(BzImageTest, AlignmentIsAPowerOfTwo) {
   EXPECT_EQ(refusal(image::kernel_alignment, 0x3000).as<BzImageError>(), BzImageError::kAlignment);
 }
 
+TEST_F(BzImageTest, OneThatIsNotRelocatableNeedsNoAlignment) {
+  put(file, image::relocatable_kernel, 0);
+  put(file, image::kernel_alignment, 0);
+  EXPECT_EQ(memory_at(0x100000), (GuestRange{GuestAddress(0x100000), 0x3000}));
+}
+
 TEST_F(BzImageTest, RunsBetweenOneMebibyteAndFourGibibytes) {
   EXPECT_EQ(refusal(image::pref_address, 0xffff'd001),
             Error(BzImageError::kPreferredAddress, 0xffff'd001, 0x3000));
@@ -121,17 +127,19 @@ TEST_F(BzImageTest, RunsBetweenOneMebibyteAndFourGibibytes) {
 }
 
 TEST_F(BzImageTest, PayloadsLieInTheKernel) {
-  EXPECT_EQ(refusal(image::payload_offset, 0x3e1), Error(BzImageError::kPayload, 0x3e1, 0x400));
-  EXPECT_EQ(refusal(image::payload_offset, UINT32_MAX),
-            Error(BzImageError::kPayload, UINT32_MAX, 0x400));
+  put(file, image::payload_offset, 0x3e1);
+  EXPECT_EQ(parsed().payload().error(), Error(BzImageError::kPayload, 0x3e1, 0x400));
+  put(file, image::payload_offset, UINT32_MAX);
+  EXPECT_EQ(parsed().payload().error(), Error(BzImageError::kPayload, UINT32_MAX, 0x400));
   put(file, image::payload_length, 0);
-  EXPECT_FALSE(parsed().payload());
+  EXPECT_FALSE(parsed().payload().value());
 }
 
 TEST_F(BzImageTest, APackedPayloadHasItsSize) {
-  EXPECT_EQ(refusal(image::payload_length, 7), Error(BzImageError::kPayloadShort, 7, 8));
+  put(file, image::payload_length, 7);
+  EXPECT_EQ(parsed().payload().error(), Error(BzImageError::kPayloadShort, 7, 8));
   put(file, image::payload_length, 8);
-  EXPECT_EQ(parsed().payload()->stream.size(), 4u);
+  EXPECT_EQ(parsed().payload().value()->stream.size(), 4u);
 }
 
 TEST_F(BzImageTest, KnowsFormatsByTheirMagic) {
@@ -184,6 +192,22 @@ TEST_F(BzImageTest, OneThatIsNotRelocatableRunsWhereItPrefers) {
   put(file, image::kernel_alignment, 0x400000);
   EXPECT_EQ(memory_at(0x100000), (GuestRange{GuestAddress(0x100000), 0x83000}));
   EXPECT_EQ(memory_at(0x400000).error(), Error(BzImageError::kNotRelocatable, 0x400000, 0x100000));
+}
+
+// Such files were taken, and then refused where they prefer to be.
+TEST_F(BzImageTest, HasADefaultAddressThatItCanBeLoadedAt) {
+  const auto fallback = GuestAddress(0x100000);
+  put(file, image::pref_address, 0x1000000);
+  EXPECT_EQ(parsed().default_load_address(), GuestAddress(0x1000000));
+  put(file, image::pref_address, 0x1000800);
+  EXPECT_EQ(parsed().default_load_address(), fallback);
+  put(file, image::pref_address, 0xff000);
+  EXPECT_EQ(parsed().default_load_address(), fallback);
+  put(file, image::pref_address, 0);
+  EXPECT_EQ(parsed().default_load_address(), fallback);
+  put(file, image::pref_address, 0x1000000);
+  put(file, image::relocatable_kernel, 0);
+  EXPECT_EQ(parsed().default_load_address(), fallback);
 }
 
 TEST_F(BzImageTest, IsLoadedWhereItCanBe) {

@@ -103,6 +103,28 @@ TEST_F(Pl031Test, AnAlarmForNowIsDue) {
   EXPECT_EQ(registers[kRis], 1u);
 }
 
+// Was said to be 0 seconds away, for ever.
+TEST_F(Pl031Test, AnAlarmThatWasClearedIsNotWaitedFor) {
+  set(kImsc, 1);
+  set(kMr, 0x6000'0000);
+  set(kIcr, 1);
+  EXPECT_EQ(line.take(), "hl");
+  EXPECT_EQ(rtc.until_alarm(), std::nullopt);
+}
+
+// One further away would be taken for a clock that went back, and missed.
+TEST_F(Pl031Test, AnAlarmIsWaitedForForHalfTheRange) {
+  set(kImsc, 1);
+  set(kMr, 0xdfff'ffff);
+  EXPECT_EQ(rtc.until_alarm(), 0x7fff'ffffu);
+  set(kMr, 0xe000'0000);
+  EXPECT_EQ(rtc.until_alarm(), std::nullopt);
+  set(kMr, 0xdfff'ffff);
+  clock.now += 0x7fff'ffff;
+  rtc.tick();
+  EXPECT_EQ(line.take(), "h");
+}
+
 TEST_F(Pl031Test, AClockThatGoesBackPassesNoAlarm) {
   set(kMr, 0x5fff'fff8);
   clock.now -= 16;

@@ -105,6 +105,23 @@ TEST_F(Serial16550Test, InterruptsForAnEmptyTransmitter) {
   EXPECT_EQ(registers[kIir], 0x01u);
 }
 
+// A guest that answers the interrupt by the next byte, and does not ask which one it was, waited
+// for ever where its interrupt controller looks at edges.
+TEST_F(Serial16550Test, EachByteIsAnEdgeOfTheLine) {
+  set(kIer, 2);
+  EXPECT_EQ(line.take(), "h");
+  set(kData, 'a');
+  EXPECT_EQ(line.take(), "lh");
+  set(kData, 'b');
+  EXPECT_EQ(line.take(), "lh");
+  // Input keeps the line high.
+  set(kIer, 3);
+  EXPECT_EQ(enqueue("x"), 1u);
+  set(kData, 'c');
+  EXPECT_EQ(line.take(), "");
+  EXPECT_EQ(host.output, "abc");
+}
+
 TEST_F(Serial16550Test, WithoutFifosHoldsOneByte) {
   EXPECT_EQ(port.input_space(), 1u);
   EXPECT_EQ(enqueue("ab"), 1u);

@@ -44,11 +44,11 @@ Result<Kernel> load_bzimage(const Config& config, const MappedMemory& memory,
                             std::span<const std::byte> file) {
   const auto image = loader::BzImage::parse(file);
   if (!image) return std::unexpected(image.error());
-  const auto& header = image->header();
-  const GuestAddress wanted(config.kernel.load_address.value_or(header.pref_address));
+  const GuestAddress wanted(
+      config.kernel.load_address.value_or(image->default_load_address().raw()));
   const auto loaded = loader::load(memory, *image, wanted);
   if (!loaded) return std::unexpected(loaded.error());
-  return Kernel{*loaded, header};
+  return Kernel{*loaded, image->header()};
 }
 
 bool is_elf(std::span<const std::byte> file) {

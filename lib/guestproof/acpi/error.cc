@@ -12,7 +12,7 @@ constexpr std::array kEntries{
     ErrorEntry{AcpiError::kApicId, "apic_id",
                "APIC identifier {value} is not above the one before it, {limit}"},
     ErrorEntry{AcpiError::kSerialPorts, "serial_ports",
-               "{value} serial ports; there are names for {limit}"},
+               "{value} serial ports; a PC has up to {limit}"},
     ErrorEntry{AcpiError::kPort, "port", "ports from {value:x} on that end past {limit:x}"},
     ErrorEntry{AcpiError::kVirtioWindows, "virtio_windows",
                "{value} windows of virtio-mmio; there are names for {limit}"},

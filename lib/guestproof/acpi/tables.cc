@@ -188,8 +188,11 @@ Result<void> check(const Config& config) {
     if (serial.port > kPorts - 8) return fail(AcpiError::kPort, serial.port, kPorts - 1);
   if (config.virtio_windows.size() > kMaxVirtioWindows)
     return fail(AcpiError::kVirtioWindows, config.virtio_windows.size(), kMaxVirtioWindows);
-  for (const auto& window : config.virtio_windows)
+  for (const auto& window : config.virtio_windows) {
     if (const auto ok = check_window({window.base, window.size}, k4GiB); !ok) return ok;
+    // All of the 4 GiB: their length does not fit into its field.
+    if (window.size == k4GiB) return fail(AcpiError::kWindow, window.base, k4GiB - 1);
+  }
   if (config.pci) return check_pci(*config.pci);
   return {};
 }

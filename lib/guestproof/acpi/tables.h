@@ -81,11 +81,9 @@ struct Config {
   std::optional<PciRoot> pci = std::nullopt;
 };
 
-/// An x86 kernel looks for the RSDP from 0xE0000 to 1 MiB.
-inline constexpr GuestAddress kTablesBase{0xe0000};
-inline constexpr std::size_t kTablesBytes = 0x20000;
-/// Names for devices are made of so many digits.
+/// COM1 to COM4, as a PC has them.
 inline constexpr std::size_t kMaxSerialPorts = 4;
+/// Their names have two digits.
 inline constexpr std::size_t kMaxVirtioWindows = 256;
 /// Bounds the tables; more than KVM's vCPUs.
 inline constexpr std::size_t kMaxProcessors = 4096;
@@ -97,11 +95,12 @@ struct Tables {
   std::vector<std::byte> bytes;
 };
 
-/// The tables as they are to lie from `base` on, in `room` bytes at most. Errors: AcpiError.
-[[nodiscard]] Result<Tables> build(const Config& config, GuestAddress base = kTablesBase,
-                                   std::size_t room = kTablesBytes);
+/// The tables as they are to lie from `base` on, in `room` bytes at most. A kernel that is not told
+/// where they are looks from 0xE0000 to 1 MiB. Errors: AcpiError.
+[[nodiscard]] Result<Tables> build(const Config& config, GuestAddress base, std::size_t room);
 
-/// The definition block alone, without its header: for tests and for other tables.
+/// The definition block alone, without its header: for tests and for other tables. REQUIRES:
+/// build() takes the configuration.
 [[nodiscard]] std::vector<std::byte> definition_block(const Config& config);
 
 }  // namespace guestproof::acpi

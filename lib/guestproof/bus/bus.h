@@ -2,7 +2,7 @@
 // each with its device.
 //
 // An access is for one device or for nobody. One that hits no range, that begins in a range and
-// goes on past its end, or that has a width no processor has, reads all ones, writes nothing, and
+// goes on past its end, or that is of no bytes or more than 8, reads all ones, writes nothing, and
 // is an error for the log. Where two ranges touch, an access over the border is for neither.
 //
 // Not here: memory (KVM serves that without an exit), ranges that move while the guest runs (PCI's
@@ -67,7 +67,8 @@ class Bus {
   Map map_;
 };
 
-/// `Bus::Builder(AddressSpace::kPorts).add(0x3f8, 8, serial).add(0x60, 1, i8042).build()`
+/// `Bus::Builder(AddressSpace::kPorts).add(0x3f8, 8, serial).add(kI8042Port, kI8042Ports, i8042)
+///      .build()`
 class Bus::Builder {
  public:
   explicit Builder(AddressSpace space) : space_(space) {}

@@ -56,7 +56,6 @@ Result<BzImage> BzImage::parse(Bytes file) {
   image.header_ = read_wire<SetupHeader>(file, kSetupHeaderOffset);
   if (const auto ok = image.check_header(); !ok) return std::unexpected(ok.error());
   if (const auto ok = image.find_kernel(file); !ok) return std::unexpected(ok.error());
-  if (const auto ok = image.find_payload(); !ok) return std::unexpected(ok.error());
 
   const auto end = kJumpEnd + (image.header_.jump >> 8) - kSetupHeaderOffset;
   auto bytes = std::as_writable_bytes(std::span(&image.header_, 1)).subspan(end);
@@ -77,11 +76,10 @@ Result<void> BzImage::check_header() const {
     return fail(BzImageError::kNotHigh, header_.loadflags, LOADED_HIGH);
   if ((header_.xloadflags & XLF_KERNEL_64) == 0)
     return fail(BzImageError::kNot64Bit, header_.xloadflags, XLF_KERNEL_64);
-  if (!std::has_single_bit<std::uint32_t>(header_.kernel_alignment))
+  if (relocatable() && !std::has_single_bit<std::uint32_t>(header_.kernel_alignment))
     return fail(BzImageError::kAlignment, header_.kernel_alignment, std::uint64_t{1} << 31);
   // A relocatable kernel never runs below where it was loaded, and 0 is no preference.
-  const bool low =
-      header_.relocatable_kernel == 0 && header_.pref_address < x86::kKernelStart.raw();
+  const bool low = !relocatable() && header_.pref_address < x86::kKernelStart.raw();
   if (low || !range_within<std::uint64_t>(header_.pref_address, header_.init_size,
                                           x86::kIdentityEnd.raw()))
     return fail(BzImageError::kPreferredAddress, header_.pref_address, header_.init_size);
@@ -103,8 +101,8 @@ Result<void> BzImage::find_kernel(Bytes file) {
   return {};
 }
 
-Result<void> BzImage::find_payload() {
-  if (header_.payload_length == 0) return {};
+Result<std::optional<Payload>> BzImage::payload() const {
+  if (header_.payload_length == 0) return std::nullopt;
   if (!range_within<std::uint64_t>(header_.payload_offset, header_.payload_length, kernel_.size()))
     return fail(BzImageError::kPayload, header_.payload_offset, kernel_.size());
   const auto bytes = kernel_.subspan(header_.payload_offset, header_.payload_length);
@@ -112,16 +110,20 @@ Result<void> BzImage::find_payload() {
       kMagics, [&](const Magic& one) { return begins_with(bytes, one.bytes); });
   if (magic == kMagics.end() || magic->format == PayloadFormat::kElf) {
     const auto format = magic == kMagics.end() ? PayloadFormat::kUnknown : magic->format;
-    payload_ = Payload{format, bytes};
-    return {};
+    return Payload{format, bytes};
   }
   const auto least = magic->bytes.size() + kSizeBytes;
   if (bytes.size() < least) return fail(BzImageError::kPayloadShort, bytes.size(), least);
   const auto packed = bytes.size() - kSizeBytes;
-  payload_ =
-      Payload{magic->format, magic->format == PayloadFormat::kGzip ? bytes : bytes.first(packed),
-              read_wire<ule32>(bytes, packed)};
-  return {};
+  return Payload{magic->format, magic->format == PayloadFormat::kGzip ? bytes : bytes.first(packed),
+                 read_wire<ule32>(bytes, packed)};
+}
+
+GuestAddress BzImage::default_load_address() const {
+  const GuestAddress preferred(header_.pref_address);
+  const bool allowed = relocatable() && preferred >= x86::kKernelStart &&
+                       preferred.aligned_to(header_.kernel_alignment);
+  return allowed ? preferred : x86::kKernelStart;
 }
 
 Result<GuestRange> BzImage::memory_at(GuestAddress load_address) const {
@@ -129,9 +131,8 @@ Result<GuestRange> BzImage::memory_at(GuestAddress load_address) const {
   if (load_address < x86::kKernelStart)
     return fail(BzImageError::kLoadLow, start, x86::kKernelStart.raw());
   if (start >= limit) return fail(BzImageError::kLoadHigh, start, limit);
-  const bool relocatable = header_.relocatable_kernel != 0;
   if (load_address != x86::kKernelStart) {
-    if (!relocatable) return fail(BzImageError::kNotRelocatable, start, x86::kKernelStart.raw());
+    if (!relocatable()) return fail(BzImageError::kNotRelocatable, start, x86::kKernelStart.raw());
     if (!load_address.aligned_to(header_.kernel_alignment))
       return fail(BzImageError::kLoadAlignment, start, header_.kernel_alignment);
   }
@@ -139,7 +140,7 @@ Result<GuestRange> BzImage::memory_at(GuestAddress load_address) const {
   const std::uint64_t alignment = header_.kernel_alignment;
   const auto aligned = (start + alignment - 1) & ~(alignment - 1);
   const std::uint64_t preferred = header_.pref_address;
-  const auto runs_at = relocatable ? std::max(aligned, preferred) : preferred;
+  const auto runs_at = relocatable() ? std::max(aligned, preferred) : preferred;
   const auto end = std::max(start + kernel_.size(), runs_at + header_.init_size);
   if (end > limit) return fail(BzImageError::kLoadHigh, start, limit);
   return GuestRange{load_address, end - start};

@@ -44,20 +44,22 @@ struct Payload {
 
 class BzImage {
  public:
-  /// Errors: BzImageError up to kPayloadShort.
+  /// Errors: BzImageError up to kPreferredAddress.
   [[nodiscard]] static Result<BzImage> parse(std::span<const std::byte> file);
 
   /// As the file has it; zeros behind its end.
   [[nodiscard]] const SetupHeader& header() const { return header_; }
   /// The protected-mode kernel, syssize paragraphs.
   [[nodiscard]] std::span<const std::byte> kernel() const { return kernel_; }
-  /// Nothing when payload_length is 0.
-  [[nodiscard]] const std::optional<Payload>& payload() const { return payload_; }
+  /// Nothing when payload_length is 0. Errors: kPayload, kPayloadShort; booting does not need it.
+  [[nodiscard]] Result<std::optional<Payload>> payload() const;
 
   /// What the kernel needs when it is loaded there: itself, and init_size from where it will run.
   /// It may be loaded at 1 MiB, and if it is relocatable at any multiple of kernel_alignment from
   /// there on; it stays below 4 GiB. Errors: kLoadLow, kLoadHigh, kNotRelocatable, kLoadAlignment.
   [[nodiscard]] Result<GuestRange> memory_at(GuestAddress load_address) const;
+  /// pref_address if the kernel may be loaded there, else 1 MiB, where any kernel may.
+  [[nodiscard]] GuestAddress default_load_address() const;
 
   /// The 64-bit entry, from the load address.
   static constexpr std::uint64_t kEntryOffset = 0x200;
@@ -65,11 +67,10 @@ class BzImage {
  private:
   [[nodiscard]] Result<void> check_header() const;
   [[nodiscard]] Result<void> find_kernel(std::span<const std::byte> file);
-  [[nodiscard]] Result<void> find_payload();
+  [[nodiscard]] bool relocatable() const { return header_.relocatable_kernel != 0; }
 
   SetupHeader header_{};
   std::span<const std::byte> kernel_;
-  std::optional<Payload> payload_;
 };
 
 /// Nothing is written unless all that the kernel needs is RAM. Errors: as memory_at(), MemoryError.

@@ -2,7 +2,7 @@
 //
 // Everything below 1 MiB is the loader's, everything from there on the kernel's and the initrd's.
 // RAM is expected from 0 to at least 2 MiB. What the kernel may use again once it runs is RAM in
-// its memory map; the rest is x86_reserved() (memory_map.h).
+// its memory map; the rest is kX86Reserved (memory_map.h).
 #pragma once
 
 #include <array>

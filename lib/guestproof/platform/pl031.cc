@@ -24,6 +24,9 @@ enum Register : std::uint64_t {
 /// Part 0x031 of designer 0x41, revision 1.
 constexpr std::array<std::uint32_t, 8> kIdentity{0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
+/// A counter that is so far ahead of what it was, or further, has gone back.
+constexpr std::uint32_t kBackwards = 0x8000'0000;
+
 constexpr std::uint32_t kMagic = 0x54525047;  // "GPRT"
 constexpr std::size_t kStateBytes = 28;
 
@@ -42,7 +45,7 @@ void Pl031::look() {
   // The match is one of the values from the one after `seen` to this one. A clock that went back
   // by less than half of its range has passed none.
   const auto passed = counter - state_.seen;
-  if (passed < 0x8000'0000 && state_.match - state_.seen - 1 < passed) state_.raised = true;
+  if (passed < kBackwards && state_.match - state_.seen - 1 < passed) state_.raised = true;
   state_.seen = counter;
 }
 
@@ -58,9 +61,12 @@ void Pl031::tick() {
 
 std::optional<std::uint32_t> Pl031::until_alarm() {
   tick();
-  // One that was just cleared comes again when the counter has gone round, which nobody waits for.
-  if (!state_.mask || state_.raised || state_.match == state_.seen) return std::nullopt;
-  return state_.match - state_.seen;
+  if (!state_.mask || state_.raised) return std::nullopt;
+  // One that was just cleared, or is half of the range away, comes when the counter has gone round,
+  // or back: nobody waits for that, and look() would not see it in one step.
+  const auto wait = state_.match - state_.seen;
+  if (wait == 0 || wait >= kBackwards) return std::nullopt;
+  return wait;
 }
 
 Result<void> Pl031::read(std::uint64_t offset, std::span<std::byte> data) {

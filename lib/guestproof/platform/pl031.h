@@ -46,8 +46,8 @@ class Pl031 final : public BusDevice {
   // The host's side.
 
   void tick();
-  /// Seconds, at least one, until an alarm that would interrupt; nothing when there is none to wait
-  /// for.
+  /// Seconds, at least one, until an alarm that would interrupt; nothing when there is none, or
+  /// none within 2^31 seconds.
   [[nodiscard]] std::optional<std::uint32_t> until_alarm();
   /// As built.
   void reset();

@@ -95,9 +95,13 @@ Result<void> Serial16550::write(std::uint64_t offset, std::span<const std::byte>
   return {};
 }
 
-void Serial16550::settle(std::size_t space_before) {
+void Serial16550::update_line() {
   const bool level = identify() != kIirNone;
   if (level != level_) line_->set(level_ = level);
+}
+
+void Serial16550::settle(std::size_t space_before) {
+  update_line();
   if (space_before == 0 && input_space() != 0) host_->room();
 }
 
@@ -162,7 +166,10 @@ std::uint8_t Serial16550::receive() {
 }
 
 void Serial16550::transmit(std::uint8_t value) {
-  state_.thr_empty = true;  // and not any more, and again
+  // The byte takes the interrupt away, and is gone at once: an input that looks at edges sees one.
+  state_.thr_empty = false;
+  update_line();
+  state_.thr_empty = true;
   const std::byte byte{value};
   if ((state_.mcr & kMcrLoopback) == 0) return host_->sent(byte);
   const auto room = capacity(state_.fcr);

@@ -1,11 +1,11 @@
 // A serial port: the 16550A of a PC (COM1 at port 0x3F8), the `ns16550a` of a device tree.
 //
 // What the guest sends goes out at once: the transmitter is always empty, and each byte that is
-// written is answered by the interrupt for that, where it is enabled. Input waits in the receiver's
-// FIFO of 16 bytes (1 when FIFOs are off), and the host gives no more than there is room for: what
-// enqueue() does not take, the host keeps until it hears of room(). Nothing is lost but what the
-// guest clears. Input that is below the trigger level is a character time-out at once, as there is
-// no time in which more of it could come.
+// written takes the interrupt for that away and brings it back, where it is enabled. Input waits in
+// the receiver's FIFO of 16 bytes (1 when FIFOs are off), and the host gives no more than there is
+// room for: what enqueue() does not take, the host keeps until it hears of room(). Nothing is lost
+// but what the guest clears. Input that is below the trigger level is a character time-out at once,
+// as there is no time in which more of it could come.
 //
 // Interrupts by priority: an overrun, input, an empty transmitter, a change of the modem's lines
 // (the last only in loopback, where the guest drives them). The line is high as long as one of them
@@ -108,6 +108,7 @@ class Serial16550 final : public BusDevice {
   [[nodiscard]] std::uint8_t modem_inputs() const;
   [[nodiscard]] std::uint8_t identify() const;
   [[nodiscard]] static std::size_t capacity(std::uint8_t fcr);
+  void update_line();
   /// After a step: what line and host are to hear.
   void settle(std::size_t space_before);
 

@@ -15,6 +15,16 @@ constexpr Seed kPlatformSeeds[] = {
     {"sent", "platform:sent", "request length=5 value=0x6f6c6c6568\nsave"},
     {"sent_with_interrupts", "platform:interrupt_empty",
      "request index=1 next=2 length=16 value=0x41\nrequest kind=2\nrequest kind=2"},
+    {"sent_without_asking_which_interrupt", "platform:interrupt_empty", R"(
+        request next=2 length=1 value=0x41
+        access kind=1 length=1 value=0x42
+        access kind=1 length=1 value=0x43
+        request kind=2)"},
+    {"sent_while_input_waits", "platform:interrupt_input", R"(
+        request index=1 next=3
+        backend value=2
+        access kind=1 length=1 value=0x41
+        request kind=2)"},
     {"interrupt_enabled_twice", "platform:interrupt_empty", R"(
         request next=2
         request kind=2
@@ -267,6 +277,16 @@ constexpr Seed kPlatformSeeds[] = {
      "queue index=1\nrequest kind=8 value=32\nbackend kind=1 value=40"},
     {"an_alarm_at_once", "platform:alarm",
      "request kind=8\naccess kind=7 index=0x1c length=4 value=1"},
+    {"an_alarm_that_was_cleared", "platform:alarm",
+     "request kind=8\naccess kind=7 index=0x1c length=4 value=1\nbackend kind=1"},
+    {"an_alarm_half_the_range_ahead", "platform:alarm", R"(
+        request kind=8 value=0x80000000
+        backend kind=1
+        request kind=8 value=0x7fffffff
+        backend kind=1
+        backend kind=1 value=0x7fffffff)"},
+    {"an_alarm_behind_the_clock", "value:saved",
+     "request kind=8 value=0xffffffff\nbackend kind=1\nbackend kind=1 value=1\nsave"},
     {"an_alarm_that_is_masked", "platform:alarm", R"(
         request kind=8 value=3
         access kind=7 index=0x10 length=4

@@ -78,6 +78,14 @@ TEST_F(KernelTest, ABzImageGoesWhereItIsToldTo) {
   EXPECT_EQ(load().rip, 0x200200u);
 }
 
+// Was refused for being loaded below 1 MiB.
+TEST_F(KernelTest, ABzImageThatPrefersNothingGoesToOneMebibyte) {
+  auto image = images::bzimage_image::make();
+  images::put(image, images::bzimage_image::pref_address, 0);
+  config.kernel.path = file("kernel", image);
+  EXPECT_EQ(load().rip, 0x100200u);
+}
+
 TEST_F(KernelTest, AnElfKernelIsEnteredByPvh) {
   config.kernel.path = file("kernel", images::elf_image::make());
   const auto state = load();

@@ -1,6 +1,5 @@
 #include "guestproof/testing/harness/bzimage_harness.h"
 
-#include "guestproof/loader/bzimage.h"
 #include "guestproof/testing/model/kernel_images.h"
 
 namespace guestproof::testing {
@@ -52,6 +51,23 @@ ImageHarness::Place BzImageHarness::field(const Record& record) const {
   return {field.offset, field.width};
 }
 
+void BzImageHarness::find_payload(const loader::BzImage& image, const Bytes& bytes) {
+  const auto payload = image.payload();
+  if (!agree("the payload", payload, model_.payload())) return;
+  ModelFacts facts;
+  if (const auto& found = *payload) {
+    const auto format = static_cast<std::uint64_t>(found->format);
+    facts = {{"the payload's format", format},
+             {"the payload's offset", offset_in(bytes, found->stream)},
+             {"the payload's bytes", found->stream.size()},
+             {"the unpacked size", found->unpacked_size}};
+    depth_.count(first_format_ + format);
+  } else {
+    depth_.count(unpacked_);
+  }
+  compare("the payload", facts, model_.facts());
+}
+
 void BzImageHarness::load(std::uint8_t) {
   const auto& bytes = file();
   const auto image = loader::BzImage::parse(bytes_of(bytes));
@@ -62,18 +78,9 @@ void BzImageHarness::load(std::uint8_t) {
     facts.push_back({"a byte of the setup header", std::to_integer<std::uint64_t>(byte)});
   facts.push_back({"the kernel's offset", offset_in(bytes, image->kernel())});
   facts.push_back({"the kernel's bytes", image->kernel().size()});
-  const auto& payload = image->payload();
-  if (payload) {
-    const auto format = static_cast<std::uint64_t>(payload->format);
-    facts.push_back({"the payload's format", format});
-    facts.push_back({"the payload's offset", offset_in(bytes, payload->stream)});
-    facts.push_back({"the payload's bytes", payload->stream.size()});
-    facts.push_back({"the unpacked size", payload->unpacked_size});
-    depth_.count(first_format_ + format);
-  } else {
-    depth_.count(unpacked_);
-  }
+  facts.push_back({"the default load address", image->default_load_address().raw()});
   compare("what was parsed", facts, model_.facts());
+  find_payload(*image, bytes);
 
   ModelError model;
   Result<loader::LoadedKernel> kernel;

@@ -8,6 +8,7 @@
 // `kick` loads.
 #pragma once
 
+#include "guestproof/loader/bzimage.h"
 #include "guestproof/testing/harness/loader_harness.h"
 
 namespace guestproof::testing {
@@ -22,6 +23,7 @@ class BzImageHarness final : public ImageHarness {
   [[nodiscard]] Bytes make(std::uint16_t index) const override;
   [[nodiscard]] Place field(const Record& record) const override;
   void load(std::uint8_t queue) override;
+  void find_payload(const loader::BzImage& image, const Bytes& bytes);
 
   BzImageModel model_;
   Depth::Index parsed_, moved_, unpacked_, first_format_;

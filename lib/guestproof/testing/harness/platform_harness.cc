@@ -50,6 +50,19 @@ class PlatformHarness::Board final : private platform::SerialHost,
 
   explicit Board(std::uint64_t start) : now(start) {}
 
+  /// Whether the clock interrupts when so many seconds have passed and nobody looked before. Asked
+  /// of a copy, so that the board does not notice.
+  [[nodiscard]] bool alarm_after(std::uint64_t seconds) {
+    PlatformEvents seen;
+    Line line(seen, 2);
+    platform::Pl031 copy(*this, line);
+    copy.restore(platform::Pl031::decode(clock.encode()).value());
+    now += seconds;
+    copy.tick();
+    now -= seconds;
+    return seen.levels == std::vector{2};
+  }
+
   PlatformEvents events;
   std::uint64_t now;
 
@@ -292,14 +305,17 @@ void PlatformHarness::input(const Bytes& bytes) {
 void PlatformHarness::pass(std::uint64_t seconds) {
   board_->now += seconds;
   model_->pass(seconds);
-  const auto wait = board_->clock.until_alarm();
-  const auto expected = model_->until_alarm();
-  agree("time", {}, {});
-  if ((wait ? static_cast<std::int64_t>(*wait) : -1) != expected)
-    violated(kModelAgreement, "the alarm is expected at another time than the model's");
   board_->clock.tick();
   model_->tick();
   agree("a tick", {}, {});
+  const auto wait = board_->clock.until_alarm();
+  const auto expected = model_->until_alarm();
+  agree("the time of the alarm", {}, {});
+  if ((wait ? static_cast<std::int64_t>(*wait) : -1) != expected)
+    violated(kModelAgreement, "the alarm is expected at another time than the model's");
+  if (wait && (board_->alarm_after(*wait - 1U) || !board_->alarm_after(*wait)))
+    violated(kModelAgreement, "the alarm does not interrupt in " + std::to_string(*wait) +
+                                  " seconds, which is when it is said to");
 }
 
 void PlatformHarness::host(const Record& record) {

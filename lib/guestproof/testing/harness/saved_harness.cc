@@ -88,6 +88,7 @@ void SavedHarness::restore() {
   const auto exact = saved_;
   const auto restored = decode(std::as_bytes(std::span(exact)));
   compare_errors(kRoundTrip, "restoring", error_of(restored), model_decode(saved_));
+  compare_restored_world();
   depth_.count(restored ? restores_ : refusals_);
   if (!restored) return count(restored.error());
   compare(kRoundTrip, "what was restored");

@@ -4,7 +4,7 @@
 // A harness for one family of values derives from SavedHarness. A program changes a value, saves
 // it, patches the bytes and restores from them. Oracles:
 // - model-agreement: after every change the value is the model's; what is refused is refused by
-// both;
+//   both; of a restore the world around sees what the model's does;
 // - round-trip: what was saved is the model's bytes and decodes; what was restored saves to the
 //   bytes that it came from, or is refused by both.
 //
@@ -39,6 +39,8 @@ class SavedHarness : public Runner {
   /// The value is what these bytes mean, or as it was.
   [[nodiscard]] virtual Result<void> decode(std::span<const std::byte> bytes) = 0;
   [[nodiscard]] virtual ModelError model_decode(std::span<const std::uint8_t> bytes) = 0;
+  /// Compares what the world around the value has seen of a restore.
+  virtual void compare_restored_world() {}
 
   // What they use.
 

@@ -177,7 +177,8 @@ ModelError BzImageModel::parse(View file) {
     facts_.push_back({"a byte of the setup header", i < 0x202u + file[0x201] ? file[i] : 0u});
   facts_.push_back({"the kernel's offset", kernel_at_});
   facts_.push_back({"the kernel's bytes", kernel_bytes_});
-  return payload();
+  facts_.push_back({"the default load address", default_address()});
+  return {};
 }
 
 ModelError BzImageModel::header() const {
@@ -191,10 +192,10 @@ ModelError BzImageModel::header() const {
   if (end < 0x268 || end > 0x290) return {"bzimage.header_end", end, 0x290};
   if (loadflags % 2 == 0) return {"bzimage.not_high", loadflags, 1};
   if (xloadflags % 2 == 0) return {"bzimage.not_64_bit", xloadflags, 1};
+  const bool relocatable = field(0x234, 1) != 0;
   std::uint64_t power = 1;
   while (power < alignment) power *= 2;
-  if (power != alignment) return {"bzimage.alignment", alignment, 0x8000'0000};
-  const bool relocatable = field(0x234, 1) != 0;
+  if (relocatable && power != alignment) return {"bzimage.alignment", alignment, 0x8000'0000};
   if ((!relocatable && preferred < kMebibyte) || passes(preferred, size, kFourGibibytes))
     return {"bzimage.preferred_address", preferred, size};
   return {};
@@ -211,7 +212,15 @@ ModelError BzImageModel::kernel() {
   return {};
 }
 
+std::uint64_t BzImageModel::default_address() const {
+  const auto alignment = field(0x230, 4), preferred = field(0x258, 8);
+  // What is not relocatable has one address, and its alignment may be 0.
+  if (field(0x234, 1) == 0 || preferred < kMebibyte || preferred % alignment != 0) return kMebibyte;
+  return preferred;
+}
+
 ModelError BzImageModel::payload() {
+  facts_.clear();
   const auto offset = field(0x248, 4), length = field(0x24c, 4);
   if (length == 0) return {};
   if (passes(offset, length, kernel_bytes_)) return {"bzimage.payload", offset, kernel_bytes_};

@@ -67,12 +67,14 @@ class BzImageModel {
   [[nodiscard]] ModelError parse(View file);
   /// REQUIRES: parsed.
   [[nodiscard]] ModelError load(const ModelMemory& memory, std::uint64_t address);
+  /// REQUIRES: parsed.
+  [[nodiscard]] ModelError payload();
   [[nodiscard]] const ModelFacts& facts() const { return facts_; }
 
  private:
   [[nodiscard]] ModelError header() const;
   [[nodiscard]] ModelError kernel();
-  [[nodiscard]] ModelError payload();
+  [[nodiscard]] std::uint64_t default_address() const;
   [[nodiscard]] std::uint64_t field(std::size_t offset, std::size_t width) const {
     return number_in(file_, offset, width);
   }

@@ -117,6 +117,12 @@ ModelError SerialModel::write(std::uint64_t at, std::uint8_t value) {
   if (at == 5 || at == 6) return {"platform.read_only", at, 0};
   if (at == 0 && dlab) low_ = value;
   if (at == 0 && !dlab) {
+    // Full for a moment: the line falls if that was all that it was high for.
+    thr_ = false;
+    if (line_ && due() == 1) {
+      events_->levels.push_back(-1);
+      line_ = false;
+    }
     thr_ = true;
     if (mcr_ < 16) {
       events_->sent.push_back(value);
@@ -340,7 +346,10 @@ void ClockModel::reset() {
 
 std::int64_t ClockModel::until_alarm() const {
   if (!enabled_ || due_) return -1;
-  return static_cast<std::int64_t>((match_ - seen_) & k32);
+  // The smallest number above 0 that, added to what was seen, gives the match modulo 2^32. From
+  // half of that on a counter goes back for look(), and never gets there.
+  const auto wait = match_ > seen_ ? match_ - seen_ : k32 + 1 - seen_ + match_;
+  return wait <= k32 / 2 ? static_cast<std::int64_t>(wait) : -1;
 }
 
 ModelError ClockModel::read(std::uint64_t at, std::uint64_t& value) const {

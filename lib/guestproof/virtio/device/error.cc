@@ -79,10 +79,9 @@ constexpr std::array kStateEntries{
                "device state of queue {limit} has flags {value:x}, which contradict the rest"},
     ErrorEntry{DeviceStateError::kQueue, "queue",
                "device state of queue {value} has ring features that were not negotiated"},
-    ErrorEntry{
-        DeviceStateError::kQueueBroken, "queue_broken",
-        "device state of queue {value} is of a broken one, and the status {limit:x} does not "
-        "say so"},
+    ErrorEntry{DeviceStateError::kQueueBroken, "queue_broken",
+               "device state of queue {value} is of a broken one that is not in use, or that the "
+               "status {limit:x} does not go with"},
     ErrorEntry{DeviceStateError::kInterruptStatus, "interrupt_status",
                "device state field interrupt_status is {value:x}; the known causes are {limit:x}"},
     ErrorEntry{DeviceStateError::kVector, "vector",
