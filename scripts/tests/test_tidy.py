@@ -63,6 +63,20 @@ def test_gcc_s_precompiled_headers_are_passed_over(project):
     assert project.examine() == []
 
 
+def test_a_run_keeps_its_compile_commands_while_another_starts(project, monkeypatch):
+    """It read the other's, found no command for its source, and remembered that as clean."""
+    own = []
+
+    def look(tree, database, unit):
+        tidy.examine(tree, project.database, [])
+        own.append(str(unit.source) in (database / "compile_commands.json").read_text())
+        return []
+
+    monkeypatch.setattr(tidy, "_tidy", look)
+    project.examine()
+    assert own == [True, True]
+
+
 def test_what_was_clean_is_not_examined_again(project, monkeypatch):
     project.examine()
     examined = []

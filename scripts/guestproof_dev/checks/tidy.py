@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -70,20 +71,25 @@ def examine(tree: Tree, database: Path, units: list[Unit]) -> list[str]:
     common = version + b"".join((tree.root / path).read_bytes() for path in settings)
     remembered = database.parent / "tidy"
     remembered.mkdir(exist_ok=True)
-    commands = [{"directory": unit.folder, "file": str(tree.root / unit.source), "command": unit.command} for unit in units]
-    (remembered / "compile_commands.json").write_text(json.dumps(commands))
 
     def one(unit: Unit) -> list[str]:
         clean = remembered / _fingerprint(tree, unit, common)
         if clean.exists():
             return []
-        findings = _tidy(tree, remembered, unit)
+        findings = _tidy(tree, Path(commands), unit)
         if not findings:
             clean.touch()
         return findings
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    # A folder of this run's: another at the same time chooses other units.
+    with tempfile.TemporaryDirectory() as commands, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        _write_commands(tree, Path(commands), units)
         return list(dict.fromkeys(finding for findings in pool.map(one, units) for finding in findings))
+
+
+def _write_commands(tree: Tree, folder: Path, units: list[Unit]) -> None:
+    entries = [{"directory": unit.folder, "file": str(tree.root / unit.source), "command": unit.command} for unit in units]
+    (folder / "compile_commands.json").write_text(json.dumps(entries))
 
 
 def _tidy(tree: Tree, database: Path, unit: Unit) -> list[str]:
