@@ -43,7 +43,8 @@ def test_a_clean_tree(project):
     assert project.examine() == []
 
 
-def test_a_finding_in_a_header_is_told_once(project):
+def test_a_finding_in_a_header_is_told_once_wherever_one_stands(project, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     project.sketch.write("lib/guestproof/base/small.h", FAULTY)
     [finding] = project.examine()
     assert finding.startswith("lib/guestproof/base/small.h:6: ") and "bugprone-implicit-widening" in finding

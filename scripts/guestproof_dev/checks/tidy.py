@@ -93,9 +93,10 @@ def _write_commands(tree: Tree, folder: Path, units: list[Unit]) -> None:
 
 
 def _tidy(tree: Tree, database: Path, unit: Unit) -> list[str]:
-    # The compile commands are GCC's; Clang need not know every warning they name.
+    # The compile commands are GCC's; Clang need not know every warning they name. It speaks of those before it knows the
+    # source, and then reads the .clang-tidy of where it stands, which says what headers are looked into.
     done = subprocess.run(["clang-tidy-19", "--quiet", "-p", str(database), "--extra-arg=-Wno-unknown-warning-option",
-                           str(tree.root / unit.source)], capture_output=True, text=True)
+                           str(tree.root / unit.source)], cwd=tree.root, capture_output=True, text=True)
     findings = [f"{os.path.relpath(path, tree.root)}:{line}: {text}" for path, line, text in
                 _FINDING.findall(done.stdout)]
     if done.returncode != 0 and not findings:
