@@ -56,7 +56,7 @@ def main(args) -> int:
 
 
 def _get_machines(tests: list[dict]) -> None:
-    """The QEMU and the KVMs that tests need and the host does not have, before their time limits count."""
+    """The QEMU, the KVMs and the guests that tests need and the host does not have, before their time limits count."""
     commands = [test.get("command", []) for test in tests]
     if any("qemu-diff" in command for command in commands):
         try:
@@ -69,10 +69,8 @@ def _get_machines(tests: list[dict]) -> None:
             guests = {value for word, value in zip(command, command[1:]) if word == "--guest"}
             machines.setdefault(command[command.index("--arch") + 1], set()).update(guests)
     for name, guests in sorted(machines.items()):
-        try:
-            with_kvm.prepare(ALL[name], sorted(guests))
-        except Fail as problem:
-            print(f"dev: no KVM for {name}: {problem}", file=sys.stderr)
+        for problem in with_kvm.prepare(ALL[name], sorted(guests)):
+            print(f"dev: {problem}", file=sys.stderr)
 
 
 def _run(ctest, folder) -> int:

@@ -28,6 +28,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from guestproof_dev import duration, process, setup
@@ -85,13 +86,18 @@ def _get_guests(names: list[str], job: Job) -> None:
         job.environment[guest.variable] = str(kernels.ensure(guest).folder)
 
 
-def prepare(architecture: Architecture, names: list[str] = ()) -> None:
-    """Downloads and installs what is missing: guests, and what an emulated machine takes where the command would run in
-    one."""
-    for name in names:
-        kernels.ensure(guests.ALL[name])
-    if probe.complaint(architecture):
-        _material(architecture)
+def prepare(architecture: Architecture, names: list[str] = ()) -> list[str]:
+    """Downloads and installs what is missing: what an emulated machine takes, where a command would run in one, and each
+    guest. What cannot be had is told, in a sentence each."""
+    wanted = {f"no KVM for {architecture.name}": lambda: probe.complaint(architecture) and _material(architecture)}
+    wanted |= {f"no guest {name}": partial(kernels.ensure, guests.ALL[name]) for name in names}
+    problems = []
+    for what, get in wanted.items():
+        try:
+            get()
+        except Fail as problem:
+            problems.append(f"{what}: {problem}")
+    return problems
 
 
 def _material(architecture: Architecture) -> Kernel:
