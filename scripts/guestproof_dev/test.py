@@ -141,7 +141,8 @@ def listing(folder, selection: list[str], environment: dict[str, str] = {}) -> l
         complaint = (said.stderr.strip() or said.stdout.strip()).partition("\n")[0]
         raise Fail(f"ctest cannot list the tests: {complaint}") from error
     if not tests:
-        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH and tool.")
+        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; "
+                   "labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH, e2e and tool.")
     return tests
 
 

@@ -8,7 +8,8 @@ temporary one. Emulated hypervisors hang now and then: a machine that gives no s
 the command starts anew.
 
 With --guest a stock kernel of Debian is there for the command to boot: $GUESTPROOF_GUEST_NAME is a folder with its
-`kernel`, `modules/` and a static `busybox` (NAME in upper case, with _ for - and .).
+`kernel`, `modules/` and a static `busybox`, and `vmlinux` where the kernel is packed with xz (NAME in upper case, with _
+for - and .).
 
 For another architecture than the host's, COMMAND is a static program of that architecture. Emulators and kernels are
 Debian packages: the emulators are installed, the kernels unpacked into ~/.cache/guestproof, when they are first needed.
@@ -16,9 +17,9 @@ Debian packages: the emulators are installed, the kernels unpacked into ~/.cache
 The command's environment: PATH HOME USER LANG TZ TERM TMPDIR KVM_REQUIRED LLVM_PROFILE_FILE RC_PARAMS, and names that
 begin with LC_ or GTEST_ or GUESTPROOF_ or end with SAN_OPTIONS.
 
-Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM is to be had, with
-KVM_REQUIRED=machine or 1 in the environment 1 (1 also lets the test programs fail where this KVM lacks what a case
-needs); 1 when the emulated machine breaks down, or what is in $GUESTPROOF_OUT cannot be brought out.
+Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM or no guest to boot
+is to be had, with KVM_REQUIRED=machine or 1 in the environment 1 (1 also lets the test programs fail where this KVM
+lacks what a case needs); 1 when the emulated machine breaks down, or what is in $GUESTPROOF_OUT cannot be brought out.
 """
 
 import os
