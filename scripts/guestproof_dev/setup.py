@@ -58,8 +58,9 @@ def main(args) -> int:
 
 
 def _get_kernels(newest: bool) -> None:
-    for each in kernels.ALL:
-        (kernels.refresh if newest else kernels.ensure)(each)
+    with kernels.Mirror() as mirror:
+        for each in kernels.ALL:
+            (kernels.refresh if newest else kernels.ensure)(each, mirror)
 
 
 def _missing_kernels() -> list[str]:

@@ -36,7 +36,7 @@ from guestproof_dev import duration, process, setup
 from guestproof_dev.errors import Fail
 from guestproof_dev.kvm import guests, kernels, machine, probe, scratch
 from guestproof_dev.kvm.architectures import ALL, Architecture
-from guestproof_dev.kvm.kernels import Kernel
+from guestproof_dev.kvm.kernels import Kernel, Mirror
 from guestproof_dev.kvm.machine import Job, Late
 
 SKIPPED = 77
@@ -82,28 +82,34 @@ def main(args) -> int:
 
 
 def _get_guests(names: list[str], job: Job) -> None:
-    for name in names:
-        guest = guests.ALL[name]
-        job.environment[guest.variable] = str(kernels.ensure(guest).folder)
+    with kernels.Mirror() as mirror:
+        for guest in map(guests.ALL.get, names):
+            job.environment[guest.variable] = str(kernels.ensure(guest, mirror).folder)
 
 
 def prepare(architecture: Architecture, names: list[str] = ()) -> list[str]:
     """Downloads and installs what is missing: what an emulated machine takes, where a command would run in one, and each
     guest. What cannot be had is told, in a sentence each."""
-    wanted = {f"no KVM for {architecture.name}": lambda: probe.complaint(architecture) and _material(architecture)}
+    wanted = {f"no KVM for {architecture.name}": partial(_prepare_machine, architecture)}
     wanted |= {f"no guest {name}": partial(kernels.ensure, guests.ALL[name]) for name in names}
     problems = []
-    for what, get in wanted.items():
-        try:
-            get()
-        except Fail as problem:
-            problems.append(f"{what}: {problem}")
+    with kernels.Mirror() as mirror:
+        for what, get in wanted.items():
+            try:
+                get(mirror)
+            except Fail as problem:
+                problems.append(f"{what}: {problem}")
     return problems
 
 
-def _material(architecture: Architecture) -> Kernel:
+def _prepare_machine(architecture: Architecture, mirror: Mirror) -> None:
+    if probe.complaint(architecture):
+        _material(architecture, mirror)
+
+
+def _material(architecture: Architecture, mirror: Mirror | None = None) -> Kernel:
     setup.ensure({"kvm"})
-    return kernels.ensure(architecture)
+    return kernels.ensure(architecture, mirror)
 
 
 def _without(complaint: str) -> int:

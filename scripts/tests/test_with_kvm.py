@@ -329,6 +329,15 @@ def test_setup_looks_for_newer_kernels_and_keeps_what_it_has_without_a_network(m
     assert done.stderr.count("no network. linux-image-7_1%2_") == len(kernels.ALL)
 
 
+def test_lists_and_packages_of_a_release_are_downloaded_once(mirror):
+    assert mirror.dev("setup", "kernels").returncode == 0
+    assert all(list((mirror.cache / "kernels" / each.name).glob("linux-image-7_*")) for each in kernels.ALL)
+    releases = {(each.suite, each.debian) for each in kernels.ALL}
+    calls = (mirror.bin / "calls").read_text()
+    assert len(releases) < len(kernels.ALL)
+    assert (calls.count(" update "), calls.count(" download ")) == (len(releases), 2 * len(releases))
+
+
 def test_setup_names_missing_kernels(mirror):
     done = mirror.dev("setup", "--check")
     assert (done.returncode, done.stdout) == \
