@@ -375,9 +375,12 @@ def test_a_guest_that_cannot_be_had_keeps_nothing_else_from_being_prepared(mirro
     assert kernels.cached(x86_64) and kernels.cached(amd64)
 
 
-def test_a_guest_with_a_shell_is_made_for_a_person(mirror, tmp_path):
-    done = mirror.dev("guest", "cloud-6.1", str(tmp_path / "guest"))
+@pytest.mark.parametrize("name, preset", [("cloud-6.1", "release"), ("arm64-6.1", "aarch64")])
+def test_a_guest_with_a_shell_is_made_for_a_person(mirror, tmp_path, name, preset):
+    done = mirror.dev("guest", name, str(tmp_path / "guest"), cwd=mirror.root)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == f"build/{preset}/vmm/guestproof-vmm --kernel path={tmp_path}/guest/kernel " \
+                          f"--initrd path={tmp_path}/guest/initrd\n"
     assert (tmp_path / "guest" / "kernel").read_text() == "a kernel"
     assert _archived((tmp_path / "guest" / "initrd").read_bytes()) == \
         ["bin", "dev", "proc", "sys", "modules", "bin/busybox", "init", "TRAILER!!!"]
