@@ -1,10 +1,13 @@
-"""Build and run the tests: units, properties, corpus replay, checks of the tree.
+"""Build and run the tests: units, properties, corpus replay, machines that boot, checks of the tree.
+
+Its largest part is machines: kernels are downloaded, and machines emulated that boot them, where the host's KVM is not
+good enough for that. -L 'unit|prop' leaves that out, and all other presets.
 
 Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), unit-aarch64 and
 unit-riscv64 (unit tests of these architectures, emulated), kvm, kvm-aarch64 and kvm-riscv64 (on a working KVM, see
-`scripts/dev with-kvm`), e2e (there, too: stock kernels in guestproof-vmm), tool (the tree and this tool). Tests that run
-a binary of another preset's folder get that preset built first. With --preset the units and properties of another build
-run, under a sanitizer, say.
+`scripts/dev with-kvm`), e2e (there, too: stock kernels in guestproof-vmm, of x86_64 and aarch64), tool (the tree and
+this tool). Tests that run a binary of another preset's folder get that preset built first. With --preset the units and
+properties of another build run, under a sanitizer, say.
 
 Where no KVM can be had its tests are skipped, and where it lacks a capability the cases that need it. With
 KVM_REQUIRED=machine in the environment the former is a failure, with KVM_REQUIRED=1 both are. What was skipped, and why,
