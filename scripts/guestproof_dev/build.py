@@ -1,7 +1,8 @@
 """Configure and build a preset.
 
 Each preset of CMakePresets.json has its own folder, build/PRESET. Quiet unless the build fails. x86_64, aarch64 and
-riscv64 are the library and statically linked test programs for a machine of that architecture.
+riscv64 are the library and statically linked test programs for a machine of that architecture, aarch64 with
+guestproof-vmm.
 """
 
 import fcntl

@@ -24,8 +24,8 @@ EXAMPLES = """\
 Examples:
   scripts/dev fuzz --time 15m             fuzz all targets on all CPUs, then report
   scripts/dev fuzz --list                 the targets
-  scripts/dev test                        unit tests, properties, corpus replay, checks of the tree
-  scripts/dev test -L prop                the properties only
+  scripts/dev test                        unit tests, properties, corpus replay, machines that boot, checks of the tree
+  scripts/dev test -L 'unit|prop'         what takes least time of that
   scripts/dev with-kvm -- COMMAND         run it where there is a working KVM, emulated if need be
   scripts/dev coverage --profile devel    measure what the tests reach, and note in ci/coverage.json what has risen
   scripts/dev check --fix                 format the tree, then check it

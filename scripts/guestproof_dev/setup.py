@@ -1,8 +1,8 @@
 """Install the Debian packages that the commands need.
 
 Each command installs what it lacks by itself; this installs everything at once. The group `kernels` is not installed: it
-is downloaded into ~/.cache/guestproof for `scripts/dev with-kvm`; named alone it brings the newest. With --check nothing
-is changed: what is missing is named, and the exit code is 1 when there is anything.
+is downloaded into ~/.cache/guestproof for `scripts/dev with-kvm` and `scripts/dev guest`; named alone it brings the
+newest. With --check nothing is changed: what is missing is named, and the exit code is 1 when there is anything.
 """
 
 import os
@@ -58,8 +58,9 @@ def main(args) -> int:
 
 
 def _get_kernels(newest: bool) -> None:
-    for each in kernels.ALL:
-        (kernels.refresh if newest else kernels.ensure)(each)
+    with kernels.Mirror() as mirror:
+        for each in kernels.ALL:
+            (kernels.refresh if newest else kernels.ensure)(each, mirror)
 
 
 def _missing_kernels() -> list[str]:

@@ -1,10 +1,13 @@
-"""Build and run the tests: units, properties, corpus replay, checks of the tree.
+"""Build and run the tests: units, properties, corpus replay, machines that boot, checks of the tree.
+
+Its largest part is machines: kernels are downloaded, and machines emulated that boot them, where the host's KVM is not
+good enough for that. -L 'unit|prop' leaves that out, and all other presets.
 
 Labels: unit, prop, replay (the committed corpus through the GCC and the sanitizer builds), unit-aarch64 and
 unit-riscv64 (unit tests of these architectures, emulated), kvm, kvm-aarch64 and kvm-riscv64 (on a working KVM, see
-`scripts/dev with-kvm`), e2e (there, too: stock kernels in guestproof-vmm), tool (the tree and this tool). Tests that run
-a binary of another preset's folder get that preset built first. With --preset the units and properties of another build
-run, under a sanitizer, say.
+`scripts/dev with-kvm`), e2e (there, too: stock kernels in guestproof-vmm, of x86_64 and aarch64), tool (the tree and
+this tool). Tests that run a binary of another preset's folder get that preset built first. With --preset the units and
+properties of another build run, under a sanitizer, say.
 
 Where no KVM can be had its tests are skipped, and where it lacks a capability the cases that need it. With
 KVM_REQUIRED=machine in the environment the former is a failure, with KVM_REQUIRED=1 both are. What was skipped, and why,
@@ -56,7 +59,7 @@ def main(args) -> int:
 
 
 def _get_machines(tests: list[dict]) -> None:
-    """The QEMU and the KVMs that tests need and the host does not have, before their time limits count."""
+    """The QEMU, the KVMs and the guests that tests need and the host does not have, before their time limits count."""
     commands = [test.get("command", []) for test in tests]
     if any("qemu-diff" in command for command in commands):
         try:
@@ -69,10 +72,8 @@ def _get_machines(tests: list[dict]) -> None:
             guests = {value for word, value in zip(command, command[1:]) if word == "--guest"}
             machines.setdefault(command[command.index("--arch") + 1], set()).update(guests)
     for name, guests in sorted(machines.items()):
-        try:
-            with_kvm.prepare(ALL[name], sorted(guests))
-        except Fail as problem:
-            print(f"dev: no KVM for {name}: {problem}", file=sys.stderr)
+        for problem in with_kvm.prepare(ALL[name], sorted(guests)):
+            print(f"dev: {problem}", file=sys.stderr)
 
 
 def _run(ctest, folder) -> int:
@@ -143,7 +144,8 @@ def listing(folder, selection: list[str], environment: dict[str, str] = {}) -> l
         complaint = (said.stderr.strip() or said.stdout.strip()).partition("\n")[0]
         raise Fail(f"ctest cannot list the tests: {complaint}") from error
     if not tests:
-        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH and tool.")
+        raise Fail(f"no test matches {' '.join(selection) or 'at all'}; "
+                   "labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH, e2e and tool.")
     return tests
 
 

@@ -8,7 +8,8 @@ temporary one. Emulated hypervisors hang now and then: a machine that gives no s
 the command starts anew.
 
 With --guest a stock kernel of Debian is there for the command to boot: $GUESTPROOF_GUEST_NAME is a folder with its
-`kernel`, `modules/` and a static `busybox` (NAME in upper case, with _ for - and .).
+`kernel`, `modules/` and a static `busybox`, and `vmlinux` where the kernel is packed with xz (NAME in upper case, with _
+for - and .).
 
 For another architecture than the host's, COMMAND is a static program of that architecture. Emulators and kernels are
 Debian packages: the emulators are installed, the kernels unpacked into ~/.cache/guestproof, when they are first needed.
@@ -16,9 +17,9 @@ Debian packages: the emulators are installed, the kernels unpacked into ~/.cache
 The command's environment: PATH HOME USER LANG TZ TERM TMPDIR KVM_REQUIRED LLVM_PROFILE_FILE RC_PARAMS, and names that
 begin with LC_ or GTEST_ or GUESTPROOF_ or end with SAN_OPTIONS.
 
-Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM is to be had, with
-KVM_REQUIRED=machine or 1 in the environment 1 (1 also lets the test programs fail where this KVM lacks what a case
-needs); 1 when the emulated machine breaks down, or what is in $GUESTPROOF_OUT cannot be brought out.
+Exit codes: the command's (128 + N for signal N); 124 after the time limit; 77 (skipped) when no KVM or no guest to boot
+is to be had, with KVM_REQUIRED=machine or 1 in the environment 1 (1 also lets the test programs fail where this KVM
+lacks what a case needs); 1 when the emulated machine breaks down, or what is in $GUESTPROOF_OUT cannot be brought out.
 """
 
 import os
@@ -28,13 +29,14 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from guestproof_dev import duration, process, setup
 from guestproof_dev.errors import Fail
 from guestproof_dev.kvm import guests, kernels, machine, probe, scratch
 from guestproof_dev.kvm.architectures import ALL, Architecture
-from guestproof_dev.kvm.kernels import Kernel
+from guestproof_dev.kvm.kernels import Kernel, Mirror
 from guestproof_dev.kvm.machine import Job, Late
 
 SKIPPED = 77
@@ -80,23 +82,34 @@ def main(args) -> int:
 
 
 def _get_guests(names: list[str], job: Job) -> None:
-    for name in names:
-        guest = guests.ALL[name]
-        job.environment[guest.variable] = str(kernels.ensure(guest).folder)
+    with kernels.Mirror() as mirror:
+        for guest in map(guests.ALL.get, names):
+            job.environment[guest.variable] = str(kernels.ensure(guest, mirror).folder)
 
 
-def prepare(architecture: Architecture, names: list[str] = ()) -> None:
-    """Downloads and installs what is missing: guests, and what an emulated machine takes where the command would run in
-    one."""
-    for name in names:
-        kernels.ensure(guests.ALL[name])
+def prepare(architecture: Architecture, names: list[str] = ()) -> list[str]:
+    """Downloads and installs what is missing: what an emulated machine takes, where a command would run in one, and each
+    guest. What cannot be had is told, in a sentence each."""
+    wanted = {f"no KVM for {architecture.name}": partial(_prepare_machine, architecture)}
+    wanted |= {f"no guest {name}": partial(kernels.ensure, guests.ALL[name]) for name in names}
+    problems = []
+    with kernels.Mirror() as mirror:
+        for what, get in wanted.items():
+            try:
+                get(mirror)
+            except Fail as problem:
+                problems.append(f"{what}: {problem}")
+    return problems
+
+
+def _prepare_machine(architecture: Architecture, mirror: Mirror) -> None:
     if probe.complaint(architecture):
-        _material(architecture)
+        _material(architecture, mirror)
 
 
-def _material(architecture: Architecture) -> Kernel:
+def _material(architecture: Architecture, mirror: Mirror | None = None) -> Kernel:
     setup.ensure({"kvm"})
-    return kernels.ensure(architecture)
+    return kernels.ensure(architecture, mirror)
 
 
 def _without(complaint: str) -> int:

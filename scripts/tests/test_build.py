@@ -243,7 +243,7 @@ def test_no_match_is_an_error(project, words, asked):
     add(project, TESTS)
     done = project.dev("test", *words)
     assert done.returncode == 1
-    assert f"dev: no test matches {asked}; labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH and tool.\n" in done.stderr
+    assert f"dev: no test matches {asked}; labels are unit, unit-ARCH, prop, replay, kvm, kvm-ARCH, e2e and tool.\n" in done.stderr
 
 
 def test_a_wrong_pattern_is_an_error(project):

@@ -43,7 +43,8 @@ def test_a_clean_tree(project):
     assert project.examine() == []
 
 
-def test_a_finding_in_a_header_is_told_once(project):
+def test_a_finding_in_a_header_is_told_once_wherever_one_stands(project, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     project.sketch.write("lib/guestproof/base/small.h", FAULTY)
     [finding] = project.examine()
     assert finding.startswith("lib/guestproof/base/small.h:6: ") and "bugprone-implicit-widening" in finding
@@ -61,6 +62,20 @@ def test_gcc_s_precompiled_headers_are_passed_over(project):
     database = project.database / "compile_commands.json"
     database.write_text(database.read_text().replace(" -c ", f" -fpch-preprocess -Winvalid-pch -include {pch} -c "))
     assert project.examine() == []
+
+
+def test_a_run_keeps_its_compile_commands_while_another_starts(project, monkeypatch):
+    """It read the other's, found no command for its source, and remembered that as clean."""
+    own = []
+
+    def look(tree, database, unit):
+        tidy.examine(tree, project.database, [])
+        own.append(str(unit.source) in (database / "compile_commands.json").read_text())
+        return []
+
+    monkeypatch.setattr(tidy, "_tidy", look)
+    project.examine()
+    assert own == [True, True]
 
 
 def test_what_was_clean_is_not_examined_again(project, monkeypatch):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from conftest import SCRIPTS
-from guestproof_dev.kvm import apt, kernels, probe
+from guestproof_dev.kvm import apt, architectures, guests, kernels, probe
+from guestproof_dev.with_kvm import prepare
 
 DEV = SCRIPTS / "dev"
 NESTED = ["--nested", "always"]
@@ -328,10 +329,19 @@ def test_setup_looks_for_newer_kernels_and_keeps_what_it_has_without_a_network(m
     assert done.stderr.count("no network. linux-image-7_1%2_") == len(kernels.ALL)
 
 
+def test_lists_and_packages_of_a_release_are_downloaded_once(mirror):
+    assert mirror.dev("setup", "kernels").returncode == 0
+    assert all(list((mirror.cache / "kernels" / each.name).glob("linux-image-7_*")) for each in kernels.ALL)
+    releases = {(each.suite, each.debian) for each in kernels.ALL}
+    calls = (mirror.bin / "calls").read_text()
+    assert len(releases) < len(kernels.ALL)
+    assert (calls.count(" update "), calls.count(" download ")) == (len(releases), 2 * len(releases))
+
+
 def test_setup_names_missing_kernels(mirror):
     done = mirror.dev("setup", "--check")
     assert (done.returncode, done.stdout) == \
-        (1, "dev: missing kernels: x86_64 aarch64 riscv64 cloud-6.1 amd64-6.1 cloud-6.12\n")
+        (1, "dev: missing kernels: x86_64 aarch64 riscv64 cloud-6.1 amd64-6.1 cloud-6.12 arm64-6.1\n")
 
 
 def test_a_guest_is_ready_for_the_command(mirror):
@@ -351,9 +361,26 @@ def test_without_its_guest_a_command_is_skipped(mirror):
     assert mirror.dev("with-kvm", "--nested", "never", "--guest", "cloud-6.12", "--", "true").returncode == 1
 
 
-def test_a_guest_with_a_shell_is_made_for_a_person(mirror, tmp_path):
-    done = mirror.dev("guest", "cloud-6.1", str(tmp_path / "guest"))
+def test_a_guest_that_cannot_be_had_keeps_nothing_else_from_being_prepared(mirror, monkeypatch):
+    """It kept the emulated machine from being made ready, under the name of a KVM that was missing."""
+    show = (mirror.bin / "apt-cache").read_text().partition("\n")[2]
+    mirror.program("apt-cache", f'[[ "${{@: -1}}" != *cloud* ]] || {{ echo "E: No packages found" >&2; exit 100; }}\n{show}')
+    mirror.complain("there is no /dev/kvm")
+    for name, value in mirror.environment.items():
+        monkeypatch.setenv(name, value)
+    x86_64, amd64 = architectures.ALL["x86_64"], guests.ALL["amd64-6.1"]
+    [problem] = prepare(x86_64, ["cloud-6.1", amd64.name])
+    assert problem.startswith("no guest cloud-6.1: cannot get the package linux-image-cloud-amd64 (bookworm, amd64, from ")
+    assert problem.endswith("): No packages found.")
+    assert kernels.cached(x86_64) and kernels.cached(amd64)
+
+
+@pytest.mark.parametrize("name, preset", [("cloud-6.1", "release"), ("arm64-6.1", "aarch64")])
+def test_a_guest_with_a_shell_is_made_for_a_person(mirror, tmp_path, name, preset):
+    done = mirror.dev("guest", name, str(tmp_path / "guest"), cwd=mirror.root)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == f"build/{preset}/vmm/guestproof-vmm --kernel path={tmp_path}/guest/kernel " \
+                          f"--initrd path={tmp_path}/guest/initrd\n"
     assert (tmp_path / "guest" / "kernel").read_text() == "a kernel"
     assert _archived((tmp_path / "guest" / "initrd").read_bytes()) == \
         ["bin", "dev", "proc", "sys", "modules", "bin/busybox", "init", "TRAILER!!!"]

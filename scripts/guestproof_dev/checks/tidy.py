@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -70,26 +71,32 @@ def examine(tree: Tree, database: Path, units: list[Unit]) -> list[str]:
     common = version + b"".join((tree.root / path).read_bytes() for path in settings)
     remembered = database.parent / "tidy"
     remembered.mkdir(exist_ok=True)
-    commands = [{"directory": unit.folder, "file": str(tree.root / unit.source), "command": unit.command} for unit in units]
-    (remembered / "compile_commands.json").write_text(json.dumps(commands))
 
     def one(unit: Unit) -> list[str]:
         clean = remembered / _fingerprint(tree, unit, common)
         if clean.exists():
             return []
-        findings = _tidy(tree, remembered, unit)
+        findings = _tidy(tree, Path(commands), unit)
         if not findings:
             clean.touch()
         return findings
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    # A folder of this run's: another at the same time chooses other units.
+    with tempfile.TemporaryDirectory() as commands, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        _write_commands(tree, Path(commands), units)
         return list(dict.fromkeys(finding for findings in pool.map(one, units) for finding in findings))
 
 
+def _write_commands(tree: Tree, folder: Path, units: list[Unit]) -> None:
+    entries = [{"directory": unit.folder, "file": str(tree.root / unit.source), "command": unit.command} for unit in units]
+    (folder / "compile_commands.json").write_text(json.dumps(entries))
+
+
 def _tidy(tree: Tree, database: Path, unit: Unit) -> list[str]:
-    # The compile commands are GCC's; Clang need not know every warning they name.
+    # The compile commands are GCC's; Clang need not know every warning they name. It speaks of those before it knows the
+    # source, and then reads the .clang-tidy of where it stands, which says what headers are looked into.
     done = subprocess.run(["clang-tidy-19", "--quiet", "-p", str(database), "--extra-arg=-Wno-unknown-warning-option",
-                           str(tree.root / unit.source)], capture_output=True, text=True)
+                           str(tree.root / unit.source)], cwd=tree.root, capture_output=True, text=True)
     findings = [f"{os.path.relpath(path, tree.root)}:{line}: {text}" for path, line, text in
                 _FINDING.findall(done.stdout)]
     if done.returncode != 0 and not findings:

@@ -70,6 +70,7 @@ class Apt:
         (folder / "status").touch()
         fields = {"Types": "deb", **source, "Suites": suite, "Components": "main"}
         (folder / "sources" / "debian.sources").write_text("".join(f"{key}: {text}\n" for key, text in fields.items()))
+        self._downloaded: dict[str, Path] = {}
         self._configuration = folder / "apt.conf"
         self._configuration.write_text(_CONFIGURATION.format(folder=folder, architecture=architecture))
 
@@ -92,8 +93,14 @@ class Apt:
         return match[1]
 
     def download(self, package: str) -> Path:
+        """The package's file in that folder; it is downloaded once."""
+        if package not in self._downloaded:
+            self._downloaded[package] = self._download(package)
+        return self._downloaded[package]
+
+    def _download(self, package: str) -> Path:
         into = self._folder / package
-        into.mkdir()
+        into.mkdir(exist_ok=True)
         self._run(package, "apt-get", "download", package, cwd=into)
         found = list(into.glob("*.deb"))
         if len(found) != 1:

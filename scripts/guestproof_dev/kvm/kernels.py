@@ -1,8 +1,9 @@
-"""The kernels of nested machines and of guests, from Debian's packages into $XDG_CACHE_HOME/guestproof (else ~/.cache/guestproof).
+"""The kernels of nested machines and of guests, from Debian's packages into $XDG_CACHE_HOME/guestproof (else
+~/.cache/guestproof).
 
 kernels/NAME/PACKAGE_VERSION_RECIPE/, NAME being an architecture or a guest, holds the kernel, the modules that are
-loaded there and a static busybox. A folder of that name is complete: it is made under another name. Once there it is used without asking the
-network; `scripts/dev setup kernels` looks for newer ones.
+loaded there and a static busybox. A folder of that name is complete: it is made under another name. Once there it is
+used without asking the network; `scripts/dev setup kernels` looks for newer ones.
 """
 
 import fcntl
@@ -16,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -55,20 +56,40 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guestproof"
 
 
-def ensure(what: Architecture | Guest) -> Kernel:
+class Mirror(ExitStack):
+    """What has the packages. While it is open each list and each package is downloaded once: the kernel of a nested
+    machine is a guest's, too, and every kernel takes busybox."""
+
+    def __init__(self):
+        super().__init__()
+        self._releases: dict[tuple[str, str], apt.Apt] = {}
+
+    def packages(self, what: Architecture | Guest) -> apt.Apt:
+        release = (what.suite, what.debian)
+        if release not in self._releases:
+            # Not in the cache: apt's own user must be able to read it.
+            private = self.enter_context(scratch.folder())
+            os.chmod(private, 0o755)
+            packages = apt.Apt(private, what.debian, what.suite, apt.mirror())
+            packages.update(what.kernel)
+            self._releases[release] = packages
+        return self._releases[release]
+
+
+def ensure(what: Architecture | Guest, mirror: Mirror | None = None) -> Kernel:
     """The newest kernel that is there, else the one that the mirror has."""
     found = cached(what)
     if found:
         return found
     with _locked(what) as folder:
-        return cached(what) or _fetch(what, folder)
+        return cached(what) or _fetch(what, folder, mirror)
 
 
-def refresh(what: Architecture | Guest) -> Kernel:
+def refresh(what: Architecture | Guest, mirror: Mirror) -> Kernel:
     """The mirror's newest; where the mirror cannot be reached, what is there."""
     try:
         with _locked(what) as folder:
-            return _fetch(what, folder)
+            return _fetch(what, folder, mirror)
     except Fail as problem:
         found = cached(what)
         if not found:
@@ -103,13 +124,10 @@ def _locked(what: Architecture | Guest):
         yield folder
 
 
-def _fetch(what: Architecture | Guest, folder: Path) -> Kernel:
+def _fetch(what: Architecture | Guest, folder: Path, mirror: Mirror | None) -> Kernel:
     started = time.monotonic()
-    # Not in the cache: apt's own user must be able to read it.
-    with scratch.folder() as private:
-        os.chmod(private, 0o755)
-        packages = apt.Apt(private, what.debian, what.suite, apt.mirror())
-        packages.update(what.kernel)
+    with Mirror() as own:
+        packages = (mirror or own).packages(what)
         package = packages.kernel_of(what.kernel)
         target = folder / f"{package}_{packages.version(package).replace(':', '%')}_{recipe(what)}"
         if not target.exists():
