@@ -187,18 +187,21 @@ Outcome<std::vector<Option>> parse_config_file(std::string_view name, std::strin
     return !deep;
   };
   Json root;
+  std::optional<std::size_t> stopped;
   try {
     root = Json::parse(text, look);
   } catch (const Json::parse_error& error) {
-    // The byte that it stopped at, counted from 1.
-    const auto before = text.substr(0, error.byte == 0 ? 0 : error.byte - 1);
-    return wrong_usage(fmt::format("{}: it is not JSON from line {}, column {} on.", name,
-                                   1 + std::ranges::count(before, '\n'),
-                                   before.size() - (before.rfind('\n') + 1) + 1));
+    stopped = std::max<std::size_t>(error.byte, 1) - 1;
   }
   if (deep)
     return wrong_usage(
         fmt::format("{}: there is more in each other than {} levels.", name, kDeepest));
+  if (stopped) {
+    const auto before = text.substr(0, *stopped);
+    return wrong_usage(fmt::format("{}: it is not JSON from line {}, column {} on.", name,
+                                   1 + std::ranges::count(before, '\n'),
+                                   before.size() - before.rfind('\n')));
+  }
   if (!twice.empty()) return wrong_usage(fmt::format("{}: '{}' is given twice.", name, twice));
   if (!root.is_object())
     return wrong_usage(fmt::format("{}: it is {}, and not an object.", name, root.type_name()));

@@ -133,6 +133,12 @@ TEST(CommandLine, ComplainsInOneSentence) {
             "--vsock: cid=4294967295 is not from 3 to 4294967294.");
   EXPECT_EQ(complaint(with_kernel({"--vsock", "path=a", "--vsock", "path=b"})),
             "--vsock is given twice; a guest has one address, and so one device.");
+  EXPECT_EQ(complaint(with_kernel({"--net", "tap=a,pairs=0"})),
+            "--net: pairs=0 is not from 1 to 32.");
+  EXPECT_EQ(complaint(with_kernel({"--net", "tap=a,pairs=33"})),
+            "--net: pairs=33 is not from 1 to 32.");
+  EXPECT_EQ(complaint(with_kernel({"--net", "tap=tap%d"})),
+            "--net: tap=tap%d: there may be no % in a name.");
   EXPECT_EQ(complaint(with_kernel({"--balloon", "target_mib=1", "--balloon", "target_mib=1"})),
             "--balloon is given twice; Linux drives one.");
   EXPECT_EQ(complaint(with_kernel({"--balloon", "target_mib=257"})),
@@ -178,7 +184,10 @@ TEST_F(ConfigFile, ComplainsWithItsName) {
     EXPECT_TRUE(sentence.starts_with(path + ": ") || sentence.starts_with("--")) << sentence;
     return sentence.starts_with(path) ? sentence.substr(path.size() + 2) : sentence;
   };
-  EXPECT_EQ(say("{"), "it is not JSON.");
+  EXPECT_EQ(say("{"), "it is not JSON from line 1, column 2 on.");
+  EXPECT_EQ(say("{\"kernel\":\n  {\"path\" \"k\"}}"), "it is not JSON from line 2, column 13 on.");
+  EXPECT_EQ(say(R"({"net": {"tap": true}})"), "--net: tap=on: it is no string.");
+  EXPECT_EQ(say(R"({"kernel": {"path": 1}})"), "--kernel: path=1: it is no string.");
   EXPECT_EQ(say(R"({"kernel": [[[[1]]]]})"), "there is more in each other than 3 levels.");
   EXPECT_EQ(say(std::string(500000, '[')), "there is more in each other than 3 levels.");
   EXPECT_EQ(say(R"({"kernel": {"path": "a\u0000b"}})"),

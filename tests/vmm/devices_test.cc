@@ -103,8 +103,15 @@ TEST_F(DevicesTest, SocketsAndConsolesNeedTheirFiles) {
 }
 
 TEST_F(DevicesTest, AnInterfaceThatCannotBeHadIsNamed) {
-  config.nets = {{.tap = "a name that no interface can have"}};
+  config.nets = {{.tap = "a name that no interface can have", .create = true}};
   EXPECT_TRUE(complaint().starts_with("--net a name that no interface can have: ")) << complaint();
+}
+
+TEST_F(DevicesTest, AnInterfaceIsNotMadeByMistake) {
+  config.nets = {{.tap = "gp-nobodys"}};
+  EXPECT_EQ(complaint(),
+            "--net: there is no interface 'gp-nobodys'; create=on makes it for as long as the "
+            "machine runs.");
 }
 
 }  // namespace

@@ -100,6 +100,27 @@ TEST_F(OutputThreadTest, WhatIsPutAfterARefusalIsDropped) {
   EXPECT_EQ(read_all(), "a");
 }
 
+TEST_F(OutputThreadTest, ADiskThatWasFullIsWrittenToAgain) {
+  const Fd output_end(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  const Fd errors(::dup(STDERR_FILENO));
+  auto told = make_pipe();
+  ASSERT_EQ(::dup2(told.writer.get(), STDERR_FILENO), STDERR_FILENO);
+  told.writer = Fd();
+  {
+    OutputThread output(output_end.get());
+    output.put(std::byte{'a'});
+    std::string line(100, '\0');
+    line.resize(static_cast<std::size_t>(::read(told.reader.get(), line.data(), line.size())));
+    EXPECT_EQ(line, "guestproof-vmm: the serial line's output is lost: No space left on device.\n");
+    ASSERT_EQ(::dup2(writer.get(), output_end.get()), output_end.get());
+    output.put(std::byte{'b'});
+  }
+  ASSERT_EQ(::dup2(errors.get(), STDERR_FILENO), STDERR_FILENO);
+  ASSERT_EQ(::dup2(errors.get(), output_end.get()), output_end.get());
+  writer = Fd();
+  EXPECT_EQ(read_all(), "b");
+}
+
 TEST_F(OutputThreadTest, AReaderThatHasGoneKeepsNobodyWaiting) {
   struct ::sigaction ignore{};
   ignore.sa_handler = SIG_IGN;

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <map>
+#include <string>
 
 namespace guestproof::vmm {
 namespace {
@@ -44,7 +45,8 @@ class SignalsTest : public testing::Test {
                                         if (again == 0) loop->stop();
                                       },
                                   .enough =
-                                      [this] {
+                                      [this](std::string_view why) {
+                                        EXPECT_EQ(why, "by another signal");
                                         ++enough;
                                         loop->stop();
                                       }},
@@ -68,14 +70,33 @@ TEST_F(SignalsTest, TheSecondIsEnoughWhicheverItIs) {
   EXPECT_EQ(enough, 1);
 }
 
+TEST(Signals, AGuestThatDoesNotPowerOffIsStopped) {
+  const ByDefault by_default;
+  const auto loop = EventLoop::create().value();
+  std::string why;
+  const auto signals = TerminationSignals::create({.first = [] {},
+                                                   .enough =
+                                                       [&](std::string_view reason) {
+                                                         why = reason;
+                                                         loop->stop();
+                                                       },
+                                                   .patience = std::chrono::nanoseconds(1)},
+                                                  *loop)
+                           .value();
+  ::kill(::getpid(), SIGTERM);
+  ASSERT_TRUE(loop->run());
+  EXPECT_EQ(why, "for it did not power off within 60 s");
+}
+
 TEST(Signals, ThoseThatTheProcessIgnoresStayIgnored) {
   const ByDefault by_default;
   ::signal(SIGHUP, SIG_IGN);
   const auto loop = EventLoop::create().value();
   int heard = 0;
-  const auto signals = TerminationSignals::create(
-                           {.first = [&] { ++heard; }, .enough = [&] { loop->stop(); }}, *loop)
-                           .value();
+  const auto signals =
+      TerminationSignals::create({.first = [&] { ++heard; }, .enough = [&](auto) { loop->stop(); }},
+                                 *loop)
+          .value();
   EXPECT_FALSE(blocks(SIGHUP));
   EXPECT_TRUE(blocks(SIGTERM));
   ::kill(::getpid(), SIGHUP);
@@ -89,7 +110,7 @@ TEST(Signals, AreThisThreadsAgainInTheEnd) {
   const ByDefault by_default;
   const auto loop = EventLoop::create().value();
   {
-    const auto signals = TerminationSignals::create({[] {}, [] {}}, *loop).value();
+    const auto signals = TerminationSignals::create({[] {}, [](auto) {}}, *loop).value();
     EXPECT_TRUE(blocks(SIGTERM));
   }
   EXPECT_FALSE(blocks(SIGTERM));

@@ -333,6 +333,21 @@ TEST_F(UnixSocketsTest, APathHasRoomForAPortAndIsNotTaken) {
   EXPECT_EQ(UnixSockets::listen("/nowhere/at/all").error(), Error(SocketError::kBind, ENOENT));
 }
 
+TEST_F(UnixSocketsTest, WhatAProcessThatWasKilledLeftIsReplaced) {
+  const auto other = scratch.path("w");
+  static_cast<void>(service_at(other));  // closed, and still there
+  ASSERT_TRUE(std::filesystem::exists(other));
+  const auto again = UnixSockets::listen(other);
+  ASSERT_TRUE(again) << again.error().message();
+  static_cast<void>(client_of(other));
+}
+
+TEST_F(UnixSocketsTest, WhatIsNoSocketIsNotReplaced) {
+  const auto other = scratch.file("w", "somebody's data");
+  EXPECT_EQ(UnixSockets::listen(other).error(), Error(SocketError::kBind, EADDRINUSE));
+  EXPECT_EQ(contents(other), "somebody's data");
+}
+
 TEST_F(UnixSocketsTest, WhatTheSystemRefusesLeavesNothingBehind) {
   const auto other = scratch.path("w");
   const auto refusal = [&] { return UnixSockets::listen(other).error(); };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -45,14 +46,16 @@ int with_address(std::string_view path, Call&& call) {
               static_cast<socklen_t>(sizeof address));
 }
 
-/// What a process that was killed has left: a socket that nobody listens at. Errno stays where it
-/// is another thing.
+/// What a process that was killed has left: a socket that nobody listens at. (Connecting to any
+/// other file is refused, too.)
 bool remove_abandoned(const std::string& path) {
+  struct ::stat facts{};
+  const bool socket = ::lstat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode);
   const Fd client(::socket(AF_UNIX, kFlags, 0));
   const auto refused = with_address(path, [&](const auto* address, auto size) {
     return ::connect(client.get(), address, size) != 0 && errno == ECONNREFUSED;
   });
-  const bool removed = refused && ::unlink(path.c_str()) == 0;
+  const bool removed = socket && refused && ::unlink(path.c_str()) == 0;
   if (!removed) errno = EADDRINUSE;
   return removed;
 }
