@@ -77,6 +77,19 @@ reboot -f
   EXPECT_EQ(machine.value("acpi"), "0");
 }
 
+// It tests memory as hard as it can, and its terminal is the serial line, in both directions.
+TEST(Memtest, FindsNothingWrongAndIsLeft) {
+  const auto guest = stock("memtest");
+  Machine machine({"--kernel",
+                   "path=" + guest.kernel.string() + R"(,cmdline="console=ttyS0,115200")",
+                   "--memory", "size_mib=32"});
+  ASSERT_TRUE(machine.wait_for("#5  [")) << machine.console();
+  EXPECT_EQ(machine.console().find("Errors: 1"), std::string::npos) << machine.console();
+  EXPECT_NE(machine.console().find("Errors: 0"), std::string::npos) << machine.console();
+  machine.type("\x1b");
+  EXPECT_EQ(machine.wait(), 10) << machine.console() << machine.errors();
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, StockKernel,
                          testing::Values(Shape{"cloud-6.1", 128, 1, "mmio"},
                                          Shape{"cloud-6.1", kGapMib - 1, 2, "pci"},

@@ -31,7 +31,7 @@ inline constexpr std::uint64_t kBarBase = 0x5000'0000;
 inline constexpr std::uint64_t kBarBytes = 0x1000'0000;
 
 inline constexpr std::uint64_t kRamBase = 0x8000'0000;
-inline constexpr std::array kRam{loader::GuestRange{GuestAddress(kRamBase), kMaxMemoryMib << 20}};
+inline constexpr std::array kRam{loader::GuestRange{GuestAddress(kRamBase), UINT64_MAX - kRamBase}};
 /// The device tree may not cross 2 MiB (Documentation/arch/arm64/booting.rst), and the kernel,
 /// which comes behind it, begins at a multiple of that.
 inline constexpr loader::GuestRange kDeviceTree{GuestAddress(kRamBase), 2 << 20};

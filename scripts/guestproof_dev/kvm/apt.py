@@ -79,7 +79,9 @@ class Apt:
         self._run(package, "apt-get", "update", "--error-on=any")
 
     def kernel_of(self, package: str) -> str:
-        """The package with the kernel itself that `linux-image-ARCHITECTURE` depends on."""
+        """The package with the kernel itself, which `linux-image-ARCHITECTURE` depends on."""
+        if not package.startswith("linux-image-"):
+            return package
         said = self._show(package)
         match = re.search(r"^Depends: (linux-image-[^ ,]+)", said, re.MULTILINE)
         if not match:

@@ -17,6 +17,7 @@ class Architecture:
     console: str
     disk: str  # the 9p device
     modules: tuple[str, ...]  # of the kernel, in the order in which they are loaded; any may be built in
+    image = "boot/vmlinu*"  # in the kernel's package
     unpacked = True  # the kernel, which saves the emulated machine that
 
     @property

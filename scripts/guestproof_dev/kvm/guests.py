@@ -1,4 +1,4 @@
-"""Stock kernels of Debian for machines of ours to boot: what `scripts/dev with-kvm --guest NAME` has ready.
+"""Stock kernels of Debian, and memtest86+, for machines of ours to boot: what `scripts/dev with-kvm --guest NAME` has ready.
 
 A guest's folder has its `kernel`, as Debian packs it, `vmlinux` where that is packed with xz, the modules that drive the
 machine's devices, in the order in which they are loaded, and a static busybox.
@@ -13,7 +13,8 @@ class Guest:
     debian: str
     suite: str
     kernel: str  # the package, or the one that depends on it
-    modules: tuple[str, ...]
+    modules: tuple[str, ...] = ()
+    image: str = "boot/vmlinu*"  # in the package
     unpacked = False
 
     @property
@@ -31,6 +32,8 @@ ALL = {each.name: each for each in (
     Guest("cloud-6.1", "amd64", "bookworm", "linux-image-cloud-amd64", _DRIVERS),
     Guest("amd64-6.1", "amd64", "bookworm", "linux-image-amd64", _DRIVERS),
     Guest("cloud-6.12", "amd64", "trixie", "linux-image-cloud-amd64", _DRIVERS),
+    # Follows Linux's boot protocol, and nobody here wrote it.
+    Guest("memtest", "amd64", "bookworm", "memtest86+", image="boot/memtest86+x64.bin"),
     # Has no driver of pvpanic.
     Guest("arm64-6.1", "arm64", "bookworm", "linux-image-arm64", tuple(name for name in _DRIVERS if "pvpanic" not in name)),
 )}

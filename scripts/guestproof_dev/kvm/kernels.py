@@ -136,7 +136,7 @@ def _fetch(what: Architecture | Guest, folder: Path, mirror: Mirror | None) -> K
             print(f"dev: the kernel for {what.name} is in {target} ({time.monotonic() - started:.1f} s)",
                   file=sys.stderr, flush=True)
     # The one before stays: a machine may be starting from it.
-    for old in sorted(folder.glob("linux-image-*"), key=lambda each: each.stat().st_mtime)[:-2]:
+    for old in sorted(folder.glob("[!.]*_*"), key=lambda each: each.stat().st_mtime)[:-2]:
         shutil.rmtree(old)
     return Kernel(target)
 
@@ -154,7 +154,7 @@ def _take_kernel(new: Path, what: Architecture | Guest, package: Path) -> None:
     wanted = {name: f"{index:02}-{name}.ko" for index, name in enumerate(what.modules)}
     built_in: set[str] = set()
     for path, content in _files(package):
-        if path.parts[:1] == ("boot",) and path.name.startswith("vmlinu"):
+        if path.match(what.image):
             packed = content.read()
             unpacked = _unpacked(packed)
             (new / "kernel").write_bytes(unpacked if what.unpacked else packed)
