@@ -4,23 +4,14 @@
 
 #include <algorithm>
 #include <numeric>
-#include <string>
 
 #include "guestproof/acpi/aml.h"
-#include "guestproof/base/bytes.h"
 #include "print.h"
+#include "reader.h"
 
 namespace guestproof::acpi {
 namespace {
 
-using Bytes = std::span<const std::byte>;
-
-std::uint64_t number(Bytes table, std::size_t at, std::size_t width) {
-  return load(table.subspan(at, width));
-}
-std::string text(Bytes table, std::size_t at, std::size_t length) {
-  return {reinterpret_cast<const char*>(table.data()) + at, length};
-}
 unsigned sum(Bytes bytes) {
   unsigned total = 0;
   for (const auto byte : bytes) total += std::to_integer<unsigned>(byte);
@@ -30,31 +21,9 @@ unsigned sum(Bytes bytes) {
 constexpr GuestAddress kBase(0xe0000);
 constexpr std::size_t kRoom = 0x20000;
 
-/// Looks at tables as a guest does.
-class Reader {
- public:
-  explicit Reader(const Config& config, GuestAddress base = kBase)
-      : tables_(build(config, base, kRoom).value()) {}
-
-  [[nodiscard]] Bytes rsdp() const { return Bytes(tables_.bytes).first(36); }
-  [[nodiscard]] Bytes xsdt() const { return at(number(rsdp(), 24, 8)); }
-  /// Empty when the XSDT has none of that signature.
-  [[nodiscard]] Bytes table(std::string_view signature) const {
-    for (std::size_t entry = 36; entry < xsdt().size(); entry += 8)
-      if (const auto found = at(number(xsdt(), entry, 8)); text(found, 0, 4) == signature)
-        return found;
-    return {};
-  }
-  [[nodiscard]] Bytes dsdt() const { return at(number(table("FACP"), 140, 8)); }
-  [[nodiscard]] Bytes all() const { return tables_.bytes; }
-
- private:
-  [[nodiscard]] Bytes at(std::uint64_t address) const {
-    const auto rest = Bytes(tables_.bytes).subspan(address - tables_.rsdp.raw());
-    return rest.first(number(rest, 4, 4));
-  }
-  Tables tables_;
-};
+Tables tables_of(const Config& config, GuestAddress base = kBase) {
+  return build(config, base, kRoom).value();
+}
 
 bool contains(Bytes table, std::string_view bytes) {
   return text(table, 0, table.size()).find(bytes) != std::string::npos;
@@ -64,7 +33,7 @@ bool contains(Bytes table, const aml::Code& code) {
 }
 
 TEST(AcpiTablesTest, PointersAndChecksumsHold) {
-  const Reader reader({.pci = PciRoot{.ecam = 0xe000'0000}}, GuestAddress(0x7'1230));
+  const Reader reader(tables_of({.pci = PciRoot{.ecam = 0xe000'0000}}, GuestAddress(0x7'1230)));
 
   EXPECT_EQ(text(reader.rsdp(), 0, 8), "RSD PTR ");
   EXPECT_EQ(number(reader.rsdp(), 15, 1), 2u);
@@ -81,9 +50,9 @@ TEST(AcpiTablesTest, PointersAndChecksumsHold) {
 }
 
 TEST(AcpiTablesTest, TheFadtDescribesAHardwareReducedMachine) {
-  const Reader reader(
+  const Reader reader(tables_of(
       {.power = {
-           .reset = 0x700, .reset_value = 0x42, .sleep_control = 0x701, .sleep_status = 0x702}});
+           .reset = 0x700, .reset_value = 0x42, .sleep_control = 0x701, .sleep_status = 0x702}}));
   const auto fadt = reader.table("FACP");
 
   EXPECT_EQ(fadt.size(), 276u);
@@ -99,7 +68,7 @@ TEST(AcpiTablesTest, TheFadtDescribesAHardwareReducedMachine) {
 }
 
 TEST(AcpiTablesTest, TheMadtHasEveryProcessor) {
-  const Reader reader({.apic_ids = {0, 2, 254, 255, 0x1'0000}});
+  const Reader reader(tables_of({.apic_ids = {0, 2, 254, 255, 0x1'0000}}));
   const auto madt = reader.table("APIC");
 
   EXPECT_EQ(number(madt, 36, 4), 0xfee0'0000u);
@@ -126,7 +95,7 @@ TEST(AcpiTablesTest, DevicesAreInTheDefinitionBlock) {
                        .memory = {{{0xd010'0000, 0x10'0000}, {0x40'0000'0000, 0x1'0000'0000}}},
                        .io = {0xc000, 0x1000},
                        .intx_gsi = {16, 17, 18, 19}};
-  const Reader everything(config), least({});
+  const Reader everything(tables_of(config)), least(tables_of({}));
 
   for (const auto* name :
        {"COM1", "COM2", "VR00", "VR01", "PWRB", "GED_", "PEVT", "PCI0", "ECAM"}) {

@@ -8,8 +8,7 @@
 #include <numeric>
 #include <string>
 
-#include "guestproof/acpi/tables.h"
-#include "guestproof/base/bytes.h"
+#include "reader.h"
 
 namespace guestproof::acpi {
 namespace {
@@ -42,30 +41,15 @@ std::map<std::string, Config> machines() {
           {"everything", everything}};
 }
 
-void write(const std::filesystem::path& folder, std::span<const std::byte> table) {
-  const std::string signature(reinterpret_cast<const char*>(table.data()), 4);
-  std::ofstream file(folder / (signature + ".dat"), std::ios::binary);
-  file.write(reinterpret_cast<const char*>(table.data()),
-             static_cast<std::streamsize>(table.size()));
+void write(const std::filesystem::path& folder, Bytes table) {
+  std::ofstream(folder / (text(table, 0, 4) + ".dat"), std::ios::binary)
+      << text(table, 0, table.size());
 }
 
-/// Follows the pointers from the RSDP on, as a guest does.
-void write_all(const std::filesystem::path& folder, const Tables& tables) {
-  const std::span bytes(tables.bytes);
-  const auto number = [](std::span<const std::byte> table, std::size_t at, std::size_t width) {
-    return load(table.subspan(at, width));
-  };
-  const auto table_at = [&](std::uint64_t address) {
-    const auto rest = bytes.subspan(address - tables.rsdp.raw());
-    return rest.first(number(rest, 4, 4));
-  };
-  const auto xsdt = table_at(number(bytes, 24, 8));
-  write(folder, xsdt);
-  for (std::size_t at = 36; at < xsdt.size(); at += 8) {
-    const auto table = table_at(number(xsdt, at, 8));
-    write(folder, table);
-    if (load(table.first(4)) == 0x50434146) write(folder, table_at(number(table, 140, 8)));  // FACP
-  }
+void write_all(const std::filesystem::path& folder, const Reader& reader) {
+  write(folder, reader.xsdt());
+  for (const auto& table : reader.tables()) write(folder, table);
+  write(folder, reader.dsdt());
 }
 
 }  // namespace
@@ -80,6 +64,6 @@ int main(int, char** arguments) {
     }
     const auto folder = std::filesystem::path(arguments[1]) / name;
     std::filesystem::create_directories(folder);
-    guestproof::acpi::write_all(folder, *tables);
+    guestproof::acpi::write_all(folder, guestproof::acpi::Reader(*tables));
   }
 }

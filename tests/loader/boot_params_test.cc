@@ -18,9 +18,7 @@ class BootParamsTest : public ::testing::Test {
   /// A number of the zero page, at an offset that zero-page.rst and boot.rst have.
   std::uint64_t number(std::size_t offset, std::size_t width) {
     const auto params = make_boot_params(boot).value();
-    Image page(4096);
-    std::memcpy(page.data(), &params, sizeof params);
-    return number_at(page, {offset, width});
+    return number_at(image_of(std::as_bytes(std::span(&params, 1))), {offset, width});
   }
 
   LinuxBoot boot{.header = {},

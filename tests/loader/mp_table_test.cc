@@ -9,12 +9,7 @@ namespace {
 
 class MpTableTest : public ::testing::Test {
  protected:
-  Image table() {
-    const auto bytes = make_mp_table(machine, GuestAddress(0xf0000)).value();
-    Image image(bytes.size());
-    std::memcpy(image.data(), bytes.data(), bytes.size());
-    return image;
-  }
+  Image table() { return image_of(make_mp_table(machine, GuestAddress(0xf0000)).value()); }
   static std::string text(const Image& image, std::size_t offset, std::size_t length) {
     return {reinterpret_cast<const char*>(image.data()) + offset, length};
   }

@@ -14,9 +14,7 @@ class PvhTest : public ::testing::Test {
  protected:
   std::uint64_t number(std::size_t offset, std::size_t width) {
     const auto bytes = make_start_info(boot, GuestAddress(0x6000)).value();
-    Image image(bytes.size());
-    std::memcpy(image.data(), bytes.data(), bytes.size());
-    return number_at(image, {offset, width});
+    return number_at(image_of(bytes), {offset, width});
   }
   std::size_t size() { return make_start_info(boot, GuestAddress(0x6000)).value().size(); }
 

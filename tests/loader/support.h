@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -21,6 +22,12 @@ using Image = std::vector<std::uint8_t>;
 
 inline std::span<const std::byte> bytes_of(const Image& image) {
   return std::as_bytes(std::span(image));
+}
+
+inline Image image_of(std::span<const std::byte> bytes) {
+  Image image(bytes.size());
+  std::ranges::copy(bytes, std::as_writable_bytes(std::span(image)).begin());
+  return image;
 }
 
 inline MappedMemory make_memory(GuestAddress base, std::uint64_t size) {

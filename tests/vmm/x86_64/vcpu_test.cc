@@ -64,7 +64,7 @@ TEST_F(Processor, IsACoreOfOnePackage) {
     EXPECT_EQ(topology(1).ecx, 0x201u);
     EXPECT_EQ(topology(2).ebx, 0u);
     EXPECT_EQ(topology(2).ecx, 2u);
-    // KVM answers with a sub-leaf only where it is told that there are several.
+    // Of leaves without it KVM looks at no index: each sub-leaf would be the first.
     for (std::uint32_t index = 0; index < 3; ++index)
       EXPECT_EQ(topology(index).flags, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
   }

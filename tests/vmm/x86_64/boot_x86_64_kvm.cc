@@ -1,7 +1,6 @@
-// What the loaders leave behind is what a processor can start from: a few instructions are loaded
-// as a kernel, entered by both protocols, and reload their segments from the descriptors in memory.
-#include <fcntl.h>
-
+// What the loaders leave behind, and what the vCPU that boots is given, is what a processor can
+// start from: a few instructions are loaded as a kernel, entered by both protocols, and reload
+// their segments from the descriptors in memory.
 #include <variant>
 
 #include "guestproof/loader/boot_params.h"
@@ -11,11 +10,13 @@
 #include "guestproof/loader/x86_boot.h"
 #include "guestproof/testing/model/kernel_images.h"
 #include "kvm/guest.h"
+#include "vmm/x86_64/vcpu.h"
 
-namespace guestproof::loader {
+namespace guestproof::vmm::x86_64 {
 namespace {
 
 using kvm::value_of;
+namespace images = guestproof::testing;
 using Image = std::vector<std::uint8_t>;
 using Code = std::initializer_list<std::uint8_t>;
 
@@ -27,50 +28,15 @@ void put_code(Image& file, std::size_t offset, Code code) {
 
 std::span<const std::byte> bytes_of(const Image& file) { return std::as_bytes(std::span(file)); }
 
-kvm_segment segment_of(const x86::Segment& segment) {
-  kvm_segment out{};
-  out.base = segment.base;
-  out.limit = segment.limit;
-  out.selector = segment.selector;
-  out.type = segment.type;
-  out.present = segment.present;
-  out.dpl = segment.dpl;
-  out.db = segment.db;
-  out.s = segment.s;
-  out.l = segment.l;
-  out.g = segment.g;
-  return out;
-}
-
 class BootKvm : public ::testing::Test {
  protected:
   BootKvm() { EXPECT_OK(vm.map(memory)); }
 
   /// Descriptors and page tables into memory, registers into the vCPU.
-  void enter(const LoadedKernel& kernel) {
-    const auto state = x86::boot_state(kernel);
-    ASSERT_OK(x86::load(memory, state));
-    auto sregs = value_of(vcpu.get_sregs());
-    sregs.cs = segment_of(state.code);
-    for (auto* segment : {&sregs.ds, &sregs.es, &sregs.fs, &sregs.gs, &sregs.ss})
-      *segment = segment_of(state.data);
-    sregs.tr = segment_of(state.task);
-    sregs.gdt.base = state.gdt.base;
-    sregs.gdt.limit = state.gdt.limit;
-    sregs.idt.base = state.idt.base;
-    sregs.idt.limit = state.idt.limit;
-    sregs.cr0 = state.cr0;
-    sregs.cr3 = state.cr3;
-    sregs.cr4 = state.cr4;
-    sregs.efer = state.efer;
-    ASSERT_OK(vcpu.set_sregs(sregs));
-    kvm_regs regs{};
-    regs.rip = state.rip;
-    regs.rsp = state.rsp;
-    regs.rsi = state.rsi;
-    regs.rbx = state.rbx;
-    regs.rflags = state.rflags;
-    ASSERT_OK(vcpu.set_regs(regs));
+  void enter(const loader::LoadedKernel& kernel) {
+    const auto state = loader::x86::boot_state(kernel);
+    ASSERT_OK(loader::x86::load(memory, state));
+    ASSERT_OK(set_boot_state(vcpu, state));
   }
   /// The number that the guest writes next, to port 0x10.
   std::uint64_t next_number() {
@@ -89,8 +55,8 @@ class BootKvm : public ::testing::Test {
 };
 
 TEST_F(BootKvm, A64BitEntryRunsInLongModeAndFindsTheZeroPage) {
-  auto file = testing::bzimage_image::make();
-  put_code(file, testing::bzimage_image::kKernel + BzImage::kEntryOffset,
+  auto file = images::bzimage_image::make();
+  put_code(file, images::bzimage_image::kKernel + loader::BzImage::kEntryOffset,
            {
                0x0f, 0xb7, 0x86, 0xfe, 0x01, 0x00, 0x00,  // movzx eax, word [rsi+0x1fe]
                0xe7, 0x10,                                // out 0x10, eax
@@ -105,14 +71,14 @@ TEST_F(BootKvm, A64BitEntryRunsInLongModeAndFindsTheZeroPage) {
                0x8b, 0x04, 0x25, 0xfc, 0xff, 0xff, 0x7f,                    // mov eax, [0x7ffffffc]
                0xf4,                                                        // hlt
            });
-  const auto image = BzImage::parse(bytes_of(file)).value();
-  const auto kernel = value_of(load(memory, image, GuestAddress(0x200000)));
-  ASSERT_OK(load(memory, LinuxBoot{.header = image.header(),
-                                   .kernel = GuestAddress(0x200000),
-                                   .cmdline = {},
-                                   .initrd = {},
-                                   .rsdp = {},
-                                   .memory = {}}));
+  const auto image = loader::BzImage::parse(bytes_of(file)).value();
+  const auto kernel = value_of(loader::load(memory, image, GuestAddress(0x200000)));
+  ASSERT_OK(loader::load(memory, loader::LinuxBoot{.header = image.header(),
+                                                   .kernel = GuestAddress(0x200000),
+                                                   .cmdline = {},
+                                                   .initrd = {},
+                                                   .rsdp = {},
+                                                   .memory = {}}));
 
   enter(kernel);
 
@@ -124,8 +90,8 @@ TEST_F(BootKvm, A64BitEntryRunsInLongModeAndFindsTheZeroPage) {
 }
 
 TEST_F(BootKvm, APvhEntryRunsInProtectedModeAndFindsItsStartInfo) {
-  auto file = testing::elf_image::make();
-  put_code(file, testing::elf_image::kSecondBytes + 0x20,
+  auto file = images::elf_image::make();
+  put_code(file, images::elf_image::kSecondBytes + 0x20,
            {
                0x8b, 0x03,                                // mov eax, [ebx]
                0xe7, 0x10,                                // out 0x10, eax
@@ -136,9 +102,10 @@ TEST_F(BootKvm, APvhEntryRunsInProtectedModeAndFindsItsStartInfo) {
                0xe7, 0x10,                                // out 0x10, eax
                0xf4,                                      // hlt
            });
-  const auto image = ElfImage::parse(bytes_of(file)).value();
-  const auto kernel = value_of(load(memory, image, KernelProtocol::kPvh));
-  ASSERT_OK(load(memory, PvhBoot{.cmdline = {}, .initrd = {}, .rsdp = {}, .memory = {}}));
+  const auto image = loader::ElfImage::parse(bytes_of(file)).value();
+  const auto kernel = value_of(loader::load(memory, image, loader::KernelProtocol::kPvh));
+  ASSERT_OK(
+      loader::load(memory, loader::PvhBoot{.cmdline = {}, .initrd = {}, .rsdp = {}, .memory = {}}));
 
   enter(kernel);
 
@@ -147,4 +114,4 @@ TEST_F(BootKvm, APvhEntryRunsInProtectedModeAndFindsItsStartInfo) {
 }
 
 }  // namespace
-}  // namespace guestproof::loader
+}  // namespace guestproof::vmm::x86_64
