@@ -77,6 +77,8 @@ TEST_F(BootParamsTest, AnElfKernelGetsAHeader) {
   EXPECT_EQ(number(0x206, 2), 0x20cu);
   EXPECT_EQ(number(0x211, 1), 1u);
   EXPECT_EQ(number(0x236, 2), 1u);
+  EXPECT_EQ(number(0x22c, 4), 0x7fff'ffffu);
+  EXPECT_EQ(number(0x238, 4), 2047u);
 }
 
 TEST_F(BootParamsTest, RefusesWhatItHasNoRoomFor) {

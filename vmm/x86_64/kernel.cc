@@ -33,11 +33,7 @@ Result<Kernel> load_elf(const MappedMemory& memory, std::span<const std::byte> f
                             : loader::KernelProtocol::kLinux64;
   const auto loaded = loader::load(memory, *image, protocol);
   if (!loaded) return std::unexpected(loaded.error());
-  auto header = loader::default_setup_header();
-  // What Linux says in the file that it makes of the same image.
-  header.initrd_addr_max = 0x7fffffff;
-  header.cmdline_size = loader::Cmdline::kUsualLimit;
-  return Kernel{*loaded, header};
+  return Kernel{*loaded, loader::default_setup_header()};
 }
 
 Result<Kernel> load_bzimage(const Config& config, const MappedMemory& memory,

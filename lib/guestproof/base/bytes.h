@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
+#include <vector>
 
 namespace guestproof {
 
@@ -25,6 +27,14 @@ constexpr void store(std::span<std::byte> data, std::uint64_t number) {
     byte = static_cast<std::byte>(number & 0xff);
     number >>= 8;
   }
+}
+
+/// Behind what is there, the object's bytes as they lie in memory.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+void append_object(std::vector<std::byte>& bytes, const T& object) {
+  const auto more = std::as_bytes(std::span(&object, 1));
+  bytes.insert(bytes.end(), more.begin(), more.end());
 }
 
 /// What a read gets that nobody answers: all ones (PCI 3.0 §6.1; the pull-ups of an ISA bus).

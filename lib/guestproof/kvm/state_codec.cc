@@ -2,6 +2,7 @@
 
 #include <elf.h>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/checked.h"
 #include "guestproof/base/invariant.h"
 #include "guestproof/kvm/abi.h"
@@ -70,12 +71,6 @@ static_assert(sizeof(SectionHeader) == kSectionHeaderBytes);
 
 constexpr std::size_t padded(std::size_t length) { return (length + 7) / 8 * 8; }
 
-template <class T>
-void append(std::vector<std::byte>& out, const T& object) {
-  const auto bytes = std::as_bytes(std::span(&object, 1));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
 /// REQUIRES: bytes.size() >= sizeof(T).
 template <class T>
 T front(std::span<const std::byte> bytes) {
@@ -93,11 +88,11 @@ std::size_t register_bytes(std::uint64_t id) {
 const ErrorDomain& error_domain(StateError) { return kDomain; }
 
 Encoder::Encoder(StateKind kind) {
-  append(bytes_, Header{kMagic, kVersion, kMachine, static_cast<std::uint32_t>(kind), 0});
+  append_object(bytes_, Header{kMagic, kVersion, kMachine, static_cast<std::uint32_t>(kind), 0});
 }
 
 void Encoder::section(std::uint32_t tag, std::span<const std::byte> payload) {
-  append(bytes_, SectionHeader{tag, static_cast<std::uint32_t>(payload.size())});
+  append_object(bytes_, SectionHeader{tag, static_cast<std::uint32_t>(payload.size())});
   bytes_.insert(bytes_.end(), payload.begin(), payload.end());
   bytes_.resize(padded(bytes_.size()));
 }
@@ -106,7 +101,7 @@ void Encoder::registers(std::uint32_t tag, const std::vector<Register>& register
   std::vector<std::byte> payload;
   for (const auto& one : registers) {
     GUESTPROOF_INVARIANT(one.value.size() == register_bytes(one.id));
-    append(payload, le64(one.id));
+    append_object(payload, le64(one.id));
     payload.insert(payload.end(), one.value.begin(), one.value.end());
     payload.resize(padded(payload.size()));
   }

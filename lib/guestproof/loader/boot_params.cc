@@ -1,9 +1,13 @@
 #include "guestproof/loader/boot_params.h"
 
 #include "guestproof/base/checked.h"
+#include "guestproof/loader/cmdline.h"
 
 namespace guestproof::loader {
 namespace {
+
+/// initrd_addr_max of every bzImage that Linux makes.
+constexpr std::uint32_t kUsualInitrdEnd = 0x7fff'ffff;
 
 std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
@@ -16,7 +20,9 @@ SetupHeader default_setup_header() {
   header.header = kSetupMagic;
   header.version = kProtocolWith64Bit;
   header.loadflags = LOADED_HIGH;
+  header.initrd_addr_max = kUsualInitrdEnd;
   header.xloadflags = XLF_KERNEL_64;
+  header.cmdline_size = Cmdline::kUsualLimit;
   return header;
 }
 

@@ -50,7 +50,8 @@ static_assert(offsetof(BootParams, acpi_rsdp_addr) == 0x70 &&
               offsetof(BootParams, e820_entries) == 0x1e8 && offsetof(BootParams, hdr) == 0x1f1 &&
               offsetof(BootParams, e820_table) == 0x2d0);
 
-/// For a kernel without one: an ELF kernel that is entered in 64-bit mode.
+/// For a kernel without one: an ELF kernel that is entered in 64-bit mode. Limits are those that
+/// Linux says in the bzImage of the same kernel.
 [[nodiscard]] SetupHeader default_setup_header();
 
 struct LinuxBoot {

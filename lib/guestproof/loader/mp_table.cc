@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/loader/wire.h"
 
 namespace guestproof::loader {
@@ -91,12 +92,6 @@ static_assert(sizeof(Interrupt) == 8);
 constexpr std::uint8_t kAllLocalApics = 0xff;
 constexpr std::uint8_t kIsaInterrupts = 16;
 
-template <class T>
-void append(Bytes& bytes, const T& object) {
-  const auto more = std::as_bytes(std::span(&object, 1));
-  bytes.insert(bytes.end(), more.begin(), more.end());
-}
-
 /// What makes all bytes sum up to 0, §4.1 and §4.2.
 std::byte checksum(std::span<const std::byte> bytes) {
   unsigned sum = 0;
@@ -108,21 +103,22 @@ std::byte checksum(std::span<const std::byte> bytes) {
 std::uint16_t append_entries(Bytes& table, const MpMachine& machine) {
   const auto io_apic = static_cast<std::uint8_t>(machine.processors);
   for (std::uint32_t id = 0; id < machine.processors; ++id)
-    append(table, Processor{.local_apic_id = static_cast<std::uint8_t>(id),
-                            .cpu_flags = static_cast<std::uint8_t>(
-                                id == 0 ? kEnabled | kBootProcessor : kEnabled),
-                            .cpu_signature = machine.cpu_signature,
-                            .feature_flags = machine.feature_flags});
-  append(table, Bus{});
-  append(table, IoApic{.id = io_apic, .address = machine.io_apic});
+    append_object(table, Processor{.local_apic_id = static_cast<std::uint8_t>(id),
+                                   .cpu_flags = static_cast<std::uint8_t>(
+                                       id == 0 ? kEnabled | kBootProcessor : kEnabled),
+                                   .cpu_signature = machine.cpu_signature,
+                                   .feature_flags = machine.feature_flags});
+  append_object(table, Bus{});
+  append_object(table, IoApic{.id = io_apic, .address = machine.io_apic});
   for (std::uint8_t irq = 0; irq < kIsaInterrupts; ++irq)
-    append(table,
-           Interrupt{EntryType::kIoInterrupt, InterruptType::kInt, {}, 0, irq, io_apic, irq});
-  append(
+    append_object(
+        table, Interrupt{EntryType::kIoInterrupt, InterruptType::kInt, {}, 0, irq, io_apic, irq});
+  append_object(
       table,
       Interrupt{EntryType::kLocalInterrupt, InterruptType::kExtInt, {}, 0, 0, kAllLocalApics, 0});
-  append(table,
-         Interrupt{EntryType::kLocalInterrupt, InterruptType::kNmi, {}, 0, 0, kAllLocalApics, 1});
+  append_object(
+      table,
+      Interrupt{EntryType::kLocalInterrupt, InterruptType::kNmi, {}, 0, 0, kAllLocalApics, 1});
   return static_cast<std::uint16_t>(machine.processors + 2 + kIsaInterrupts + 2);
 }
 
@@ -144,9 +140,9 @@ Result<Bytes> make_mp_table(const MpMachine& machine, GuestAddress address) {
   pointer.physical_address = static_cast<std::uint32_t>(address.raw() + sizeof pointer);
 
   Bytes bytes;
-  append(bytes, pointer);
+  append_object(bytes, pointer);
   bytes[offsetof(FloatingPointer, checksum)] = checksum(bytes);
-  append(bytes, header);
+  append_object(bytes, header);
   bytes.insert(bytes.end(), entries.begin(), entries.end());
   bytes[sizeof pointer + offsetof(TableHeader, checksum)] =
       checksum(std::span(bytes).subspan(sizeof pointer));

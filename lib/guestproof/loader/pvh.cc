@@ -1,17 +1,9 @@
 #include "guestproof/loader/pvh.h"
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/checked.h"
 
 namespace guestproof::loader {
-namespace {
-
-template <class T>
-void append(std::vector<std::byte>& bytes, const T& object) {
-  const auto more = std::as_bytes(std::span(&object, 1));
-  bytes.insert(bytes.end(), more.begin(), more.end());
-}
-
-}  // namespace
 
 Result<std::vector<std::byte>> make_start_info(const PvhBoot& boot, GuestAddress start_info) {
   if (boot.memory.size() > kMaxMapEntries)
@@ -32,11 +24,12 @@ Result<std::vector<std::byte>> make_start_info(const PvhBoot& boot, GuestAddress
   info.memmap_entries = static_cast<std::uint32_t>(boot.memory.size());
 
   std::vector<std::byte> bytes;
-  append(bytes, info);
-  if (initrd) append(bytes, HvmModlistEntry{boot.initrd.base.raw(), boot.initrd.size, {}, {}});
+  append_object(bytes, info);
+  if (initrd)
+    append_object(bytes, HvmModlistEntry{boot.initrd.base.raw(), boot.initrd.size, {}, {}});
   for (const auto& [range, type] : boot.memory)
-    append(bytes,
-           HvmMemmapTableEntry{range.base.raw(), range.size, static_cast<std::uint32_t>(type), {}});
+    append_object(bytes, HvmMemmapTableEntry{
+                             range.base.raw(), range.size, static_cast<std::uint32_t>(type), {}});
   return bytes;
 }
 

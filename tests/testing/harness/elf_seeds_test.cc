@@ -119,7 +119,6 @@ constexpr Seed kElfSeeds[] = {
     {"padding_of_the_last_note_missing", "elf:parsed",
      "request kind=14 index=1 value=1\nrequest kind=13 index=1 value=5\nrequest kind=9 index=2 "
      "value=41\nkick"},
-    {"loaded_elsewhere_says_nothing", "load:done", "area value=0x123\nkick"},
 };
 
 class ElfSeed : public ::testing::TestWithParam<Seed> {

@@ -1,7 +1,6 @@
 #include "guestproof/testing/harness/arm64_image_harness.h"
 
 #include "guestproof/loader/arm64_image.h"
-#include "guestproof/testing/model/kernel_images.h"
 
 namespace guestproof::testing {
 
@@ -19,8 +18,8 @@ LoaderHarness::Bytes Arm64ImageHarness::make(std::uint16_t) const {
   return image;
 }
 
-ImageHarness::Place Arm64ImageHarness::field(const Record& record) const {
-  static constexpr Place kFields[] = {{8, 8}, {16, 8}, {24, 8}, {56, 4}, {0, 4}};
+ImageField Arm64ImageHarness::field(const Record& record) const {
+  static constexpr ImageField kFields[] = {{8, 8}, {16, 8}, {24, 8}, {56, 4}, {0, 4}};
   return kFields[record.kind % 5];
 }
 

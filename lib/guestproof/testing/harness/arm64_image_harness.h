@@ -17,7 +17,7 @@ class Arm64ImageHarness final : public ImageHarness {
 
  private:
   [[nodiscard]] Bytes make(std::uint16_t index) const override;
-  [[nodiscard]] Place field(const Record& record) const override;
+  [[nodiscard]] ImageField field(const Record& record) const override;
   [[nodiscard]] std::uint64_t default_address() const override { return 0; }
   void load(std::uint8_t queue) override;
 

@@ -48,7 +48,7 @@ void BootParamsHarness::choose(std::uint16_t index) {
   address_ = kStart;
   initrd_.reset();
   boot_ = {};
-  boot_.header.resize(loader::kSetupHeaderEnd - loader::kSetupHeaderOffset);
+  boot_.header.resize(0x9f);
   boot_.kernel = 0x100000;
   boot_.cmdline = 0x20000;
   boot_.rsdp = 0xe0000;

@@ -1,7 +1,5 @@
 #include "guestproof/testing/harness/bzimage_harness.h"
 
-#include "guestproof/testing/model/kernel_images.h"
-
 namespace guestproof::testing {
 namespace {
 
@@ -29,7 +27,7 @@ LoaderHarness::Bytes BzImageHarness::make(std::uint16_t index) const {
   return image;
 }
 
-ImageHarness::Place BzImageHarness::field(const Record& record) const {
+ImageField BzImageHarness::field(const Record& record) const {
   using namespace bzimage_image;
   static constexpr ImageField kFields[] = {setup_sects,
                                            syssize,
@@ -47,8 +45,7 @@ ImageHarness::Place BzImageHarness::field(const Record& record) const {
                                            magic,
                                            {kKernel + bzimage_image::kPayload, 8},
                                            setup_data};
-  const auto& field = kFields[record.kind % 16];
-  return {field.offset, field.width};
+  return kFields[record.kind % 16];
 }
 
 void BzImageHarness::find_payload(const loader::BzImage& image, const Bytes& bytes) {

@@ -21,7 +21,7 @@ class BzImageHarness final : public ImageHarness {
 
  private:
   [[nodiscard]] Bytes make(std::uint16_t index) const override;
-  [[nodiscard]] Place field(const Record& record) const override;
+  [[nodiscard]] ImageField field(const Record& record) const override;
   void load(std::uint8_t queue) override;
   void find_payload(const loader::BzImage& image, const Bytes& bytes);
 

@@ -10,7 +10,7 @@ CmdlineHarness::CmdlineHarness() {
 }
 
 void CmdlineHarness::choose(std::uint16_t index) {
-  const auto limit = index % 4096 == 0 ? loader::Cmdline::kUsualLimit : index % 4096U;
+  const auto limit = index % 4096 == 0 ? 2047 : index % 4096U;
   cmdline_ = loader::Cmdline(limit);
   model_ = CmdlineModel(limit);
 }

@@ -1,7 +1,6 @@
 #include "guestproof/testing/harness/elf_harness.h"
 
 #include "guestproof/loader/elf.h"
-#include "guestproof/testing/model/kernel_images.h"
 
 namespace guestproof::testing {
 namespace {
@@ -55,10 +54,10 @@ LoaderHarness::Bytes ElfHarness::make(std::uint16_t index) const {
   return image;
 }
 
-ImageHarness::Place ElfHarness::field(const Record& record) const {
-  static constexpr Place kFields[] = {{24, 8}, {32, 8}, {56, 2}, {54, 2}, {16, 2}, {18, 2},
-                                      {0, 4},  {8, 8},  {24, 8}, {32, 8}, {40, 8}, {48, 8},
-                                      {0, 4},  {4, 4},  {8, 4},  {16, 8}};
+ImageField ElfHarness::field(const Record& record) const {
+  static constexpr ImageField kFields[] = {{24, 8}, {32, 8}, {56, 2}, {54, 2}, {16, 2}, {18, 2},
+                                           {0, 4},  {8, 8},  {24, 8}, {32, 8}, {40, 8}, {48, 8},
+                                           {0, 4},  {4, 4},  {8, 4},  {16, 8}};
   auto place = kFields[record.kind % 16];
   if (record.kind % 16 >= 12)
     place.offset += record.index % 2 == 0 ? elf_image::kNotes : elf_image::kPvhNote;

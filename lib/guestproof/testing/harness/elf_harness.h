@@ -20,7 +20,7 @@ class ElfHarness final : public ImageHarness {
 
  private:
   [[nodiscard]] Bytes make(std::uint16_t index) const override;
-  [[nodiscard]] Place field(const Record& record) const override;
+  [[nodiscard]] ImageField field(const Record& record) const override;
   void load(std::uint8_t queue) override;
 
   ElfModel model_;

@@ -120,11 +120,7 @@ void ImageHarness::request(const Record& record) {
 void ImageHarness::act(const Record& record) {
   switch (record.op()) {
     case Opcode::kPatch:
-      if ((record.index & 0x8000) != 0) return image_.resize(record.index & 0x7fff);
-      if (image_.empty()) return;
-      for (std::size_t i = 0; i < 1 + (record.width + 7U) % 8; ++i)
-        image_[(record.index + i) % image_.size()] =
-            static_cast<std::uint8_t>(record.value >> 8 * i);
+      patch_bytes(image_, record);
       break;
     case Opcode::kArea:
       address_ = record.value;

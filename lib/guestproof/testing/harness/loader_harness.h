@@ -23,6 +23,7 @@
 #include "guestproof/testing/harness/oracles.h"
 #include "guestproof/testing/harness/runner.h"
 #include "guestproof/testing/harness/world.h"
+#include "guestproof/testing/model/kernel_images.h"
 #include "guestproof/testing/model/kernel_model.h"
 
 namespace guestproof::testing {
@@ -108,11 +109,7 @@ class ImageHarness : public LoaderHarness {
   /// The `index`th kind of image.
   [[nodiscard]] virtual Bytes make(std::uint16_t index) const = 0;
   /// The field that a request is about. It may lie past the end of a file that was cut.
-  struct Place {
-    std::size_t offset = 0;
-    std::size_t width = 0;
-  };
-  [[nodiscard]] virtual Place field(const Record& record) const = 0;
+  [[nodiscard]] virtual ImageField field(const Record& record) const = 0;
   [[nodiscard]] virtual std::uint64_t default_address() const { return kStart; }
 
   /// A copy of exactly its size: AddressSanitizer sees what is read past it.

@@ -5,6 +5,13 @@
 
 namespace guestproof::testing {
 
+void patch_bytes(std::vector<std::uint8_t>& bytes, const Record& record) {
+  if ((record.index & 0x8000) != 0) return bytes.resize(record.index & 0x7fff);
+  if (bytes.empty()) return;
+  for (std::size_t i = 0; i < 1 + (record.width + 7U) % 8; ++i)
+    bytes[(record.index + i) % bytes.size()] = static_cast<std::uint8_t>(record.value >> 8 * i);
+}
+
 std::string hex(std::uint64_t number) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string out;

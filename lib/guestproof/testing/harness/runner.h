@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "guestproof/testing/harness/depth.h"
 #include "guestproof/testing/model/model_memory.h"
@@ -41,6 +42,10 @@ struct ViolationFound {
 /// value depends on how an access is cut. Throws ViolationFound.
 void compare_errors(std::string_view oracle, std::string_view what,
                     const std::optional<Error>& device, const ModelError& model);
+
+/// What `patch` does to saved bytes and to files: changes 1 to 8 of them, or lets them end
+/// elsewhere.
+void patch_bytes(std::vector<std::uint8_t>& bytes, const Record& record);
 
 /// For an oracle's sentence: "0x1f".
 [[nodiscard]] std::string hex(std::uint64_t number);

@@ -57,7 +57,7 @@ void SavedHarness::execute(const Record& record) {
       save();
       break;
     case Opcode::kPatch:
-      patch(record);
+      patch_bytes(saved_, record);
       break;
     case Opcode::kRestore:
       restore();
@@ -73,13 +73,6 @@ void SavedHarness::save() {
   saved_ = encode();
   compare(kRoundTrip, "saving");
   restore();
-}
-
-void SavedHarness::patch(const Record& record) {
-  if ((record.index & 0x8000) != 0) return saved_.resize(record.index & 0x7fff);
-  if (saved_.empty()) return;
-  for (std::size_t i = 0; i < 1 + (record.width + 7U) % 8; ++i)
-    saved_[(record.index + i) % saved_.size()] = static_cast<std::uint8_t>(record.value >> 8 * i);
 }
 
 void SavedHarness::restore() {

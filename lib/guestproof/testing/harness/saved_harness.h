@@ -60,7 +60,6 @@ class SavedHarness : public Runner {
   void finish_program() override;
 
   void save();
-  void patch(const Record& record);
   void restore();
 
   Bytes saved_;

@@ -8,8 +8,6 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-constexpr std::uint64_t kAllAddresses = 0x10'0000'0000'0000;
-
 ModelError check_range(const ModelRange& range) {
   if (range.size == 0) return {"boot.empty_range", range.base, 0};
   if (passes(range.base, range.size, kAllAddresses))
@@ -126,8 +124,7 @@ ModelError model_place_initrd(const ModelRanges& ram, const ModelRanges& taken, 
     if (end < size) continue;
     const auto base = (end - size) / 4096 * 4096;
     if (base < 0x100000 || base + size - 1 > last) continue;
-    if (all_in(runs, base, size) && apart(taken, base, size) && (!best || base > *best))
-      best = base;
+    if (all_in(runs, base, size) && apart(taken, base, size)) best = base;  // above the one before
   }
   if (!best) return {"boot.initrd_room", size, last};
   place = *best;

@@ -10,7 +10,6 @@ namespace {
 using View = std::span<const std::uint8_t>;
 
 constexpr std::uint64_t kMebibyte = 0x100000, kFourGibibytes = 0x1'0000'0000;
-constexpr std::uint64_t kAllAddresses = 0x10'0000'0000'0000;
 
 std::uint64_t up(std::uint64_t number, std::uint64_t multiple) {
   const auto rest = number % multiple;
@@ -37,7 +36,6 @@ bool passes(std::uint64_t base, std::uint64_t size, std::uint64_t limit) {
 ModelError model_check_ram(const ModelMemory& memory, std::uint64_t base, std::uint64_t size) {
   const auto good = memory.reachable(base, size, true);
   if (good == size) return {};
-  if (good != 0 && base + good == 0) return {"memory.address_overflow"};
   if (memory.reachable(base + good, 1, false) == 1) return {"memory.read_only"};
   return {"memory.unmapped"};
 }

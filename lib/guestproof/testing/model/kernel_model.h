@@ -25,6 +25,9 @@ struct ModelFact {
 };
 using ModelFacts = std::vector<ModelFact>;
 
+/// Physical addresses have 52 bits.
+inline constexpr std::uint64_t kAllAddresses = std::uint64_t{1} << 52;
+
 /// Whether [base, base + size) ends past `limit`, or wraps.
 [[nodiscard]] bool passes(std::uint64_t base, std::uint64_t size, std::uint64_t limit);
 

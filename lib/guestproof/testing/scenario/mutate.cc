@@ -74,6 +74,10 @@ constexpr std::array kPlatformVocabulary{kRequest, kRequest, kRequest, kRequest,
 constexpr std::array kImageVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
                                       kRequest, kPatch,   kPatch,   kPatch,   kKick,
                                       kKick,    kArea,    kQueue,   kReset};
+// An ELF file says itself where it is loaded.
+constexpr std::array kElfVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
+                                    kRequest, kPatch,   kPatch,   kPatch,   kKick,
+                                    kKick,    kQueue,   kReset};
 constexpr std::array kCmdlineVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
                                         kKick,    kAccess,  kAccess,  kQueue,   kReset};
 constexpr std::array kBootVocabulary{kRequest, kRequest, kRequest, kRequest, kRequest,
@@ -109,7 +113,8 @@ std::span<const Opcode> vocabulary(std::string_view target) {
   if (target == "kvm_dirty_ring") return kDirtyVocabulary;
   if (target == "kvm_fam") return kArrayVocabulary;
   if (target == "kvm_state") return kSavedStateVocabulary;
-  if (target == "elf" || target == "bzimage" || target == "arm64_image") return kImageVocabulary;
+  if (target == "elf") return kElfVocabulary;
+  if (target == "bzimage" || target == "arm64_image") return kImageVocabulary;
   if (target == "cmdline") return kCmdlineVocabulary;
   if (target == "boot_params") return kBootVocabulary;
   if (target == "msix") return kMsixVocabulary;

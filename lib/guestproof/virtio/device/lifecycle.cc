@@ -17,6 +17,7 @@
 #include <array>
 #include <cstring>
 
+#include "guestproof/base/bytes.h"
 #include "guestproof/base/endian.h"
 
 namespace guestproof::virtio {
@@ -50,12 +51,6 @@ static_assert(sizeof(Header) == 32 && offsetof(Header, driver_features) == 16 &&
               offsetof(Header, reserved) == 30);
 
 constexpr std::size_t kQueueBytes = 8 + kQueueStateBytes;
-
-template <class T>
-void append(std::vector<std::byte>& out, const T& object) {
-  const auto bytes = std::as_bytes(std::span(&object, 1));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
 
 /// Whether a driver can have brought the device to this status: each step after the one before, and
 /// at DRIVER_OK the device started, or came into need of a reset.
@@ -369,7 +364,7 @@ Result<std::vector<std::byte>> Lifecycle::save() {
   header.generation = generation_;
   header.status = status_;
   header.started = static_cast<std::uint8_t>(started_);
-  append(out, header);
+  append_object(out, header);
   for (std::uint16_t i = 0; i < queues_.size(); ++i)
     if (const auto saved = save_queue_slot(i, out); !saved) return std::unexpected(saved.error());
   out.insert(out.end(), own.begin(), own.end());
@@ -390,8 +385,8 @@ Result<void> Lifecycle::save_queue_slot(std::uint16_t index, std::vector<std::by
   le64 flags{};
   flags =
       (active ? kActive : 0U) | (queue.stopped ? kStopped : 0U) | (queue.renewed ? kRenewed : 0U);
-  append(out, flags);
-  append(out, state.encode());
+  append_object(out, flags);
+  append_object(out, state.encode());
   return {};
 }
 
