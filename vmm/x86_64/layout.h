@@ -13,9 +13,8 @@ namespace guestproof::vmm::x86_64::layout {
 /// RAM ends here at the latest, and goes on behind the gap.
 inline constexpr std::uint64_t kGapBase = loader::x86::kMmioGap.base.raw();
 inline constexpr std::uint64_t kGapEnd = loader::x86::kIdentityEnd.raw();
-inline constexpr std::array kRam{
-    loader::GuestRange{GuestAddress(0), kGapBase},
-    loader::GuestRange{GuestAddress(kGapEnd), UINT64_MAX - kGapEnd}};
+inline constexpr std::array kRam{loader::GuestRange{GuestAddress(0), kGapBase},
+                                 loader::GuestRange{GuestAddress(kGapEnd), UINT64_MAX - kGapEnd}};
 
 /// A page for the registers of each virtio-mmio device.
 inline constexpr std::uint64_t kMmioBase = kGapBase;
