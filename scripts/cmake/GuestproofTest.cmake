@@ -5,7 +5,7 @@
 # regular expressions) that are worth their time on other architectures too. The static presets have these programs
 # only, and every other preset lists them, one ctest each, to be run from the folders of the foreign presets.
 # A build under ThreadSanitizer has the programs that start threads, the others show it nothing; a fuzz build leaves out
-# the seeds, which it replays.
+# the seeds, which it replays; a build for coverage leaves out vmm/, which is not measured.
 if(CMAKE_CROSSCOMPILING)
   include(GuestproofGoogleTest)
 else()
@@ -48,6 +48,9 @@ function(guestproof_tests label suffix)
       continue()
     endif()
     if(GUESTPROOF_ENGINE AND source MATCHES "_seeds_test")
+      continue()
+    endif()
+    if(GUESTPROOF_COVERAGE AND source MATCHES "^vmm/")
       continue()
     endif()
     if(GUESTPROOF_SANITIZER STREQUAL "thread")

@@ -16,7 +16,7 @@ class RtcTest : public testing::Test, private InterruptLine {
   std::uint32_t read(std::uint64_t offset) {
     le32 value{};
     EXPECT_TRUE(rtc->read(offset, std::as_writable_bytes(std::span(&value, 1))));
-    return value.value();
+    return value;
   }
   void write(std::uint64_t offset, std::uint32_t number) {
     const le32 value(number);
