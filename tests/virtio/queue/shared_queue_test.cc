@@ -148,29 +148,57 @@ TEST_F(SharedQueueTest, ServesOneDriverWithTwoDevices) {
   EXPECT_FALSE(queue.broken());
 }
 
-// The same through a packed ring, whose size is no power of two, with the answers in order.
-TEST(SharedVirtQueueTest, ServesOneDriverWithTwoDevices) {
-  constexpr std::uint32_t kNumbers = 20'000;
-  const auto memory = MappedMemory::Builder().anonymous(GuestAddress(0), 0x10000).build().value();
-  const auto layout = testing::QueueLayout::at(kRings, 11, RingLayout::kPacked);
-  testing::PackedDriver<MappedMemory> driver(memory, layout);
+/// A packed ring, whose size is no power of two, with the answers in order.
+class SharedVirtQueueTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(queue.activate(memory, layout.config(16), {.packed = true, .in_order = true}));
+  }
+  static GuestAddress buffer(std::uint32_t number) {
+    return GuestAddress(kBuffers + 16ULL * (number % 64));
+  }
+  void send(std::uint32_t number) {
+    ASSERT_TRUE(write_object(memory, buffer(number), le64(number)));
+    driver.add_chain(
+        {{buffer(number), 8, false}, {GuestAddress(buffer(number).raw() + 8), 8, true}});
+  }
+  std::uint64_t answer_to(std::uint32_t number) {
+    return read_object<le64>(memory, GuestAddress(buffer(number).raw() + 8)).value();
+  }
+
+  const MappedMemory memory =
+      MappedMemory::Builder().anonymous(GuestAddress(0), 0x10000).build().value();
+  const testing::QueueLayout layout = testing::QueueLayout::at(kRings, 11, RingLayout::kPacked);
+  testing::PackedDriver<MappedMemory> driver{memory, layout};
   SharedVirtQueue<MappedMemory> queue;
-  ASSERT_TRUE(queue.activate(memory, layout.config(16), {.packed = true, .in_order = true}));
+};
+
+// In every place of the ring.
+TEST_F(SharedVirtQueueTest, KeepsAnAnswerBackUntilItIsItsTurn) {
+  for (std::uint32_t number = 0; number < 44; number += 2) {
+    send(number);
+    send(number + 1);
+    auto first = queue.pop().value().value();
+    auto second = queue.pop().value().value();
+    answer(second);
+    EXPECT_FALSE(driver.take_used());
+    answer(first);
+    EXPECT_TRUE(driver.take_used());
+    EXPECT_TRUE(driver.take_used());
+    EXPECT_EQ(answer_to(number), number + 1);
+    EXPECT_EQ(answer_to(number + 1), number + 2);
+  }
+}
+
+TEST_F(SharedVirtQueueTest, ServesOneDriverWithTwoDevices) {
+  constexpr std::uint32_t kNumbers = 20'000;
   std::atomic<std::uint32_t> answered{0};
   std::thread device_a([&] { serve(queue, answered, kNumbers); });
   std::thread device_b([&] { serve(queue, answered, kNumbers); });
 
-  const auto buffer = [](std::uint32_t number) {
-    return GuestAddress(kBuffers + 16ULL * (number % 64));
-  };
   for (std::uint32_t sent = 0, received = 0; received < kNumbers;) {
-    for (; sent < kNumbers && driver.free_slots() >= 2; ++sent) {
-      ASSERT_TRUE(write_object(memory, buffer(sent), le64(sent)));
-      driver.add_chain({{buffer(sent), 8, false}, {GuestAddress(buffer(sent).raw() + 8), 8, true}});
-    }
-    for (; driver.take_used(); ++received)
-      EXPECT_EQ(read_object<le64>(memory, GuestAddress(buffer(received).raw() + 8)).value(),
-                received + 1);
+    for (; sent < kNumbers && driver.free_slots() >= 2; ++sent) send(sent);
+    for (; driver.take_used(); ++received) EXPECT_EQ(answer_to(received), received + 1);
     std::this_thread::yield();
   }
   device_a.join();

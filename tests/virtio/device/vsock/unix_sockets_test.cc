@@ -342,6 +342,16 @@ TEST_F(UnixSocketsTest, WhatAProcessThatWasKilledLeftIsReplaced) {
   static_cast<void>(client_of(other));
 }
 
+TEST_F(UnixSocketsTest, ASocketOfAnotherKindIsNotReplaced) {
+  const auto other = scratch.path("w");
+  const auto address = unix_address(other);
+  const Fd datagrams(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(datagrams.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address),
+            0);
+  EXPECT_EQ(UnixSockets::listen(other).error(), Error(SocketError::kBind, EADDRINUSE));
+  EXPECT_TRUE(std::filesystem::exists(other));
+}
+
 TEST_F(UnixSocketsTest, WhatIsNoSocketIsNotReplaced) {
   const auto other = scratch.file("w", "somebody's data");
   EXPECT_EQ(UnixSockets::listen(other).error(), Error(SocketError::kBind, EADDRINUSE));

@@ -46,18 +46,15 @@ int with_address(std::string_view path, Call&& call) {
               static_cast<socklen_t>(sizeof address));
 }
 
-/// What a process that was killed has left: a socket that nobody listens at. (Connecting to any
+/// Of what a process that was killed has left: a socket that nobody listens at. (To connect to any
 /// other file is refused, too.)
-bool remove_abandoned(const std::string& path) {
+void remove_abandoned(const std::string& path) {
   struct ::stat facts{};
-  const bool socket = ::lstat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode);
+  ::lstat(path.c_str(), &facts);
   const Fd client(::socket(AF_UNIX, kFlags, 0));
-  const auto refused = with_address(path, [&](const auto* address, auto size) {
-    return ::connect(client.get(), address, size) != 0 && errno == ECONNREFUSED;
-  });
-  const bool removed = socket && refused && ::unlink(path.c_str()) == 0;
-  if (!removed) errno = EADDRINUSE;
-  return removed;
+  const auto connected = with_address(
+      path, [&](const auto* address, auto size) { return ::connect(client.get(), address, size); });
+  if (S_ISSOCK(facts.st_mode) && connected != 0 && errno == ECONNREFUSED) ::unlink(path.c_str());
 }
 
 }  // namespace
@@ -91,8 +88,12 @@ Result<std::unique_ptr<UnixSockets>> UnixSockets::listen(std::string path) {
       return ::bind(listener.get(), address, size);
     });
   };
-  if (bind() != 0 && !(errno == EADDRINUSE && remove_abandoned(path) && bind() == 0))
-    return system_error(SocketError::kBind);
+  auto bound = bind();
+  if (bound != 0 && errno == EADDRINUSE) {
+    remove_abandoned(path);
+    bound = bind();
+  }
+  if (bound != 0) return system_error(SocketError::kBind);
   std::unique_ptr<UnixSockets> sockets(
       new UnixSockets(std::move(path), std::move(listener), std::move(epoll)));
   if (::listen(sockets->listener_.get(), SOMAXCONN) != 0) return system_error(SocketError::kBind);
