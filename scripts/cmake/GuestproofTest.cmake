@@ -20,7 +20,13 @@ target_precompile_headers(guestproof_test_headers PRIVATE <algorithm> <array> <c
 
 # What a test program is built with; the same for all, as precompiled headers ask for.
 function(guestproof_test_options target)
-  target_link_libraries(${target} PRIVATE guestproof_testing_harness guestproof_virtio_device_block guestproof_virtio_device_block_uring guestproof_virtio_device_vsock guestproof_kvm guestproof_warnings guestproof_instrument ${ARGN} GTest::gmock)
+  # No program that starts threads has a harness or a model in it.
+  if(GUESTPROOF_SANITIZER STREQUAL "thread")
+    set(testing guestproof_testing)
+  else()
+    set(testing guestproof_testing_harness)
+  endif()
+  target_link_libraries(${target} PRIVATE ${testing} guestproof_virtio_device_block guestproof_virtio_device_block_uring guestproof_virtio_device_vsock guestproof_kvm guestproof_warnings guestproof_instrument ${ARGN} GTest::gmock)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${target} PRIVATE GUESTPROOF_CORPUS="${PROJECT_SOURCE_DIR}/corpus")
   # They are compiled for seconds and run for milliseconds. The rest is what ccache asks for.
