@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "guestproof/base/interrupt_line.h"
@@ -39,6 +40,13 @@ class Board {
   /// The guest is asked to power off. False when there is no button.
   virtual bool press_power_button() = 0;
 };
+
+/// For --help.
+struct KernelHelp {
+  std::string_view formats;
+  std::string_view arguments;  // before every command line
+};
+[[nodiscard]] KernelHelp kernel_help();
 
 /// All outlive it. Complaints: kSetup: there is no KVM here; kFailure.
 [[nodiscard]] Outcome<std::unique_ptr<Board>> make_board(const Config& config, EventLoop& loop,

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "vmm/board.h"
 #include "vmm/files.h"
 #include "vmm/options.h"
 
@@ -105,7 +106,7 @@ struct Description {
 
 constexpr std::array kOptions{
     Description{"kernel", false, read_kernel,
-                "path=FILE[,cmdline=LINE][,kernel_load_addr=ADDRESS]  bzImage or ELF; required"},
+                "path=FILE[,cmdline=LINE][,kernel_load_addr=ADDRESS]  required"},
     Description{"initrd", false, read_initrd, "path=FILE  an initial RAM disk"},
     Description{"memory", false, read_memory, "size_mib=N[,hugepages=on]  (256)"},
     Description{"vcpu", false, read_vcpu, "num=N  1 to 32 (1)"},
@@ -127,8 +128,8 @@ constexpr std::string_view kFooter = R"(
 A value with a comma is put between double quotes: cmdline="console=ttyS0,115200 root=/dev/vda".
 The guest's serial line is standard input and output; at a terminal, Ctrl-A x leaves the machine, and
 Ctrl-A Ctrl-A is a Ctrl-A for the guest. SIGTERM, SIGINT and SIGHUP press the power button; another
-one, or 60 s, stop the machine. Before the kernel's command line stands "reboot=k panic=-1"; without
-cmdline= it is "console=ttyS0".
+one, or 60 s, stop the machine, and where it has no button the first one does. A kernel is {0}.
+Before its command line stands "{1}"; without cmdline= it is "console=ttyS0".
 
 Examples:
   guestproof-vmm --kernel path=vmlinuz --initrd path=initrd.img --memory size_mib=512
@@ -187,20 +188,20 @@ Outcome<std::vector<Option>> parse_config_file(std::string_view name, std::strin
     return !deep;
   };
   Json root;
-  std::optional<std::size_t> stopped;
+  std::optional<std::size_t> read;
   try {
     root = Json::parse(text, look);
   } catch (const Json::parse_error& error) {
-    stopped = std::max<std::size_t>(error.byte, 1) - 1;
+    read = error.byte;
+  } catch (const Json::out_of_range&) {
+    return wrong_usage(fmt::format("{}: there is a number in it that is too large.", name));
   }
   if (deep)
     return wrong_usage(
         fmt::format("{}: there is more in each other than {} levels.", name, kDeepest));
-  if (stopped) {
-    const auto before = text.substr(0, *stopped);
-    return wrong_usage(fmt::format("{}: it is not JSON from line {}, column {} on.", name,
-                                   1 + std::ranges::count(before, '\n'),
-                                   before.size() - before.rfind('\n')));
+  if (read) {
+    const auto line = 1 + std::ranges::count(text.substr(0, *read), '\n');
+    return wrong_usage(fmt::format("{}: it is not JSON, on line {} at the latest.", name, line));
   }
   if (!twice.empty()) return wrong_usage(fmt::format("{}: '{}' is given twice.", name, twice));
   if (!root.is_object())
@@ -238,7 +239,8 @@ Outcome<Config> make_config(std::span<const Option> options) {
 
 Outcome<std::variant<Config, HelpText>> parse_command_line(std::span<const std::string> arguments) {
   CLI::App app("Boots a Linux kernel in a virtual machine of KVM.", "guestproof-vmm");
-  app.footer(std::string(kFooter));
+  const auto [formats, before] = kernel_help();
+  app.footer(fmt::format(kFooter, formats, before));
   std::string config_file;
   auto* config_option =
       app.add_option("--config", config_file, "FILE.json with the same options and keys");

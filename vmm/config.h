@@ -25,10 +25,11 @@ inline constexpr std::uint64_t kMaxMemoryMib = 1 << 20;
 
 struct KernelConfig {
   std::string path;
-  /// Before it the kernel is given kKernelArguments (kernel.h).
+  /// Before it the kernel is given kernel_help().arguments (board.h).
   std::string cmdline;
-  /// Of a bzImage where its first byte goes, in place of where it wants to be; an ELF file, which
-  /// says itself where it goes, may not go below.
+  /// Of a bzImage where its first byte goes, in place of where it wants to be; of an arm64 Image
+  /// its base, a multiple of 2 MiB, in place of the start of RAM; an ELF file, which says itself
+  /// where it goes, may not go below.
   std::optional<std::uint64_t> load_address;
 };
 

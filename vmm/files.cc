@@ -30,8 +30,9 @@ Outcome<Fd> open_file(std::string_view option, const std::string& path, int flag
 Outcome<Fd> open_input(std::string_view option, const std::string& path) {
   struct ::stat facts{};
   const bool fifo = ::stat(path.c_str(), &facts) == 0 && S_ISFIFO(facts.st_mode);
-  // A FIFO is at its end while it has no writer; this one stays.
-  return open_file(option, path, fifo ? O_RDWR : O_RDONLY);
+  // A FIFO is at its end while it has no writer; where we may be one, we are one that stays.
+  const bool writer = fifo && ::access(path.c_str(), W_OK) == 0;
+  return open_file(option, path, writer ? O_RDWR : O_RDONLY);
 }
 
 Outcome<std::vector<std::byte>> read_file(std::string_view option, const std::string& path,

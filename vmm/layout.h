@@ -5,6 +5,8 @@
 #include "vmm/x86_64/layout.h"
 #elif defined(__aarch64__)
 #include "vmm/aarch64/layout.h"
+#else
+#error "there is no machine for this architecture"
 #endif
 
 namespace guestproof::vmm {

@@ -32,8 +32,10 @@ Result<std::unique_ptr<TerminationSignals>> TerminationSignals::create(Host host
   auto* self = made.get();
   if (const auto ok = loop.watch(made->signals_.get(), [self] { self->signalled(); }); !ok)
     return std::unexpected(ok.error());
-  auto timer = Timer::create(loop, [self] {
-    self->host_.enough(fmt::format("for it did not power off within {} s", kPatience.count()));
+  auto timer = Timer::create(loop, Timer::Clock::kMonotonic, [self] {
+    self->host_.enough(
+        fmt::format("for it did not power off within {} s",
+                    std::chrono::ceil<std::chrono::seconds>(self->host_.patience).count()));
   });
   if (!timer) return std::unexpected(timer.error());
   made->timer_ = std::move(*timer);
@@ -42,7 +44,10 @@ Result<std::unique_ptr<TerminationSignals>> TerminationSignals::create(Host host
 
 TerminationSignals::~TerminationSignals() {
   loop_.forget(signals_.get());
-  // One that came and was not heard counts now.
+  // The machine has ended: what came too late to be heard would end the process in another way.
+  ::signalfd_siginfo late{};
+  while (::read(signals_.get(), &late, sizeof late) == sizeof late) {
+  }
   static_cast<void>(::pthread_sigmask(SIG_SETMASK, &before_, nullptr));
 }
 

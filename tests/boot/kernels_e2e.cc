@@ -84,8 +84,9 @@ TEST(Memtest, FindsNothingWrongAndIsLeft) {
                    "path=" + guest.kernel.string() + R"(,cmdline="console=ttyS0,115200")",
                    "--memory", "size_mib=32"});
   ASSERT_TRUE(machine.wait_for("#5  [")) << machine.console();
-  EXPECT_EQ(machine.console().find("Errors: 1"), std::string::npos) << machine.console();
-  EXPECT_NE(machine.console().find("Errors: 0"), std::string::npos) << machine.console();
+  for (auto at = machine.console().find("Errors: "); at != std::string::npos;
+       at = machine.console().find("Errors: ", at + 1))
+    EXPECT_EQ(machine.console().substr(at, 10), "Errors: 0 ") << machine.console();
   machine.type("\x1b");
   EXPECT_EQ(machine.wait(), 10) << machine.console() << machine.errors();
 }

@@ -144,10 +144,10 @@ bool Machine::read_some(std::chrono::steady_clock::time_point deadline) {
   return open;
 }
 
-bool Machine::wait_for(std::string_view text) {
+bool Machine::wait_for(std::string_view text, const std::string& where) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (console_.find(text) == std::string::npos)
-    if (!read_some(deadline)) return console_.find(text) != std::string::npos;
+  while (where.find(text) == std::string::npos)
+    if (!read_some(deadline)) return where.find(text) != std::string::npos;
   return true;
 }
 

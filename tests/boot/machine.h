@@ -53,7 +53,9 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   /// Reads the console until `text` has come; false when the process ends, or kPatience is over.
-  [[nodiscard]] bool wait_for(std::string_view text);
+  [[nodiscard]] bool wait_for(std::string_view text) { return wait_for(text, console_); }
+  /// Its standard error, the same way.
+  [[nodiscard]] bool wait_for_error(std::string_view text) { return wait_for(text, errors_); }
   void type(std::string_view text) const;
   void signal(int number) const;
   /// The exit code, or 128 + the signal that ended it; −1 when it has not ended after kPatience.
@@ -70,6 +72,7 @@ class Machine {
   [[nodiscard]] std::uint64_t resident_mib() const;
 
  private:
+  [[nodiscard]] bool wait_for(std::string_view text, const std::string& where);
   /// False when both ends are closed or the deadline has passed.
   [[nodiscard]] bool read_some(std::chrono::steady_clock::time_point deadline);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "scratch.h"
+#include "vmm/board.h"
 
 namespace guestproof::vmm {
 namespace {
@@ -104,6 +105,9 @@ TEST(CommandLine, HelpNamesEveryOptionAndExitCode) {
         "Ctrl-A x", "Exit codes: 0 ", "; 1 ",     "; 2 ",      "; 3 ",        "; 4 ",
         "; 10 ",    "; 11 ",          "; 12 ",    "; 13 "})
     EXPECT_NE(text.find(word), std::string::npos) << word;
+  EXPECT_NE(text.find("A kernel is " + std::string(kernel_help().formats) + "."),
+            std::string::npos);
+  EXPECT_NE(text.find('"' + std::string(kernel_help().arguments) + '"'), std::string::npos);
 }
 
 TEST(CommandLine, ComplainsInOneSentence) {
@@ -184,8 +188,9 @@ TEST_F(ConfigFile, ComplainsWithItsName) {
     EXPECT_TRUE(sentence.starts_with(path + ": ") || sentence.starts_with("--")) << sentence;
     return sentence.starts_with(path) ? sentence.substr(path.size() + 2) : sentence;
   };
-  EXPECT_EQ(say("{"), "it is not JSON from line 1, column 2 on.");
-  EXPECT_EQ(say("{\"kernel\":\n  {\"path\" \"k\"}}"), "it is not JSON from line 2, column 13 on.");
+  EXPECT_EQ(say("{"), "it is not JSON, on line 1 at the latest.");
+  EXPECT_EQ(say("{\"kernel\":\n  {\"path\" \"k\"}}"), "it is not JSON, on line 2 at the latest.");
+  EXPECT_EQ(say(R"({"vcpu": {"num": 1e999}})"), "there is a number in it that is too large.");
   EXPECT_EQ(say(R"({"net": {"tap": true}})"), "--net: tap=on: it is no string.");
   EXPECT_EQ(say(R"({"kernel": {"path": 1}})"), "--kernel: path=1: it is no string.");
   EXPECT_EQ(say(R"({"kernel": [[[[1]]]]})"), "there is more in each other than 3 levels.");

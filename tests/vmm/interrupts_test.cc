@@ -56,7 +56,7 @@ TEST_F(InterruptsTest, ADeviceCountsOnceHoweverOftenItSaysSo) {
   EXPECT_EQ(calls, 3);
 }
 
-TEST_F(InterruptsTest, AnEdgeTriggeredInputFollowsItsDevice) {
+TEST_F(InterruptsTest, AnInputOfItsOwnFollowsItsDevice) {
   OwnGsi line(vm, 4);
   expect_level(4, true);
   line.set(true);

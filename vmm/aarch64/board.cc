@@ -1,6 +1,9 @@
 // An Arm machine: GICv3, PSCI, a device tree; no power button.
 #include "vmm/board.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <bit>
 
 #include "guestproof/kvm/kvm.h"
@@ -16,13 +19,12 @@
 namespace guestproof::vmm {
 namespace {
 
-/// Bits of guest-physical addresses that any host has.
-constexpr int kUsualBits = 40;
-
-Result<kvm::Vm> make_vm(const kvm::Kvm& kvm, std::uint64_t ram_bytes) {
-  const auto bits = std::bit_width(layout::kRamBase + ram_bytes - 1);
-  auto vm = bits <= kUsualBits ? kvm.create_vm()
-                               : kvm.create_vm_with_ipa_size(static_cast<std::uint32_t>(bits));
+/// With 40 bits of addresses, as is usual, with more where RAM needs them, or with what there is.
+Result<kvm::Vm> make_vm(const kvm::Kvm& kvm, std::size_t bits, std::size_t limit) {
+  constexpr std::size_t kUsual = 40;
+  auto vm = limit == 0 ? kvm.create_vm()
+                       : kvm.create_vm_with_ipa_size(
+                             static_cast<std::uint32_t>(std::max(bits, std::min(kUsual, limit))));
   if (!vm) return vm;
   // Else an access of a guest that KVM cannot take apart is an error of the host.
   if (const auto ok = vm->enable_capability(kvm::Capability::kArmNisvToUser); !ok)
@@ -100,10 +102,21 @@ Outcome<std::vector<kvm::Vcpu>> ArmBoard::boot(const MappedMemory& memory,
 
 }  // namespace
 
+KernelHelp kernel_help() { return {"an arm64 Image", aarch64::kKernelArguments}; }
+
 Outcome<std::unique_ptr<Board>> make_board(const Config& config, EventLoop& loop, Ending& ending) {
   const auto kvm = kvm::Kvm::open();
   if (!kvm) return cannot(kvm::Kvm::kPath, kvm.error());
-  auto vm = make_vm(*kvm, config.memory_mib << 20);
+  const auto limit = kvm->host_ipa_limit();
+  if (!limit) return cannot(kvm::Kvm::kPath, limit.error());
+  const auto bits =
+      static_cast<std::size_t>(std::bit_width(layout::kRamBase + (config.memory_mib << 20) - 1));
+  if (bits > (*limit == 0 ? 40 : *limit))
+    return cannot(
+        fmt::format("--memory: size_mib={}: its addresses have {} bits, more than this "
+                    "host's processors have for a guest.",
+                    config.memory_mib, bits));
+  auto vm = make_vm(*kvm, bits, *limit);
   if (!vm) return cannot(kvm::Kvm::kPath, vm.error());
   auto gic = make_gic(*vm);
   if (!gic) return cannot("GICv3", gic.error());

@@ -158,7 +158,7 @@ Result<std::vector<std::byte>> device_tree(const Machine& machine) {
   write_chips(tree);
   write_windows(tree, machine.virtio.windows);
   if (machine.virtio.pci) write_pci(tree, *machine.virtio.pci);
-  return tree.end().finish(layout::kDeviceTree.size);
+  return tree.end().finish(layout::kDeviceTreeBytes);
 }
 
 }  // namespace guestproof::vmm::aarch64

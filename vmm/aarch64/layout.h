@@ -32,11 +32,16 @@ inline constexpr std::uint64_t kBarBytes = 0x1000'0000;
 
 inline constexpr std::uint64_t kRamBase = 0x8000'0000;
 inline constexpr std::array kRam{loader::GuestRange{GuestAddress(kRamBase), UINT64_MAX - kRamBase}};
-/// The device tree may not cross 2 MiB (Documentation/arch/arm64/booting.rst), and the kernel,
-/// which comes behind it, begins at a multiple of that.
-inline constexpr loader::GuestRange kDeviceTree{GuestAddress(kRamBase), 2 << 20};
-inline constexpr GuestAddress kKernelStart{kRamBase + kDeviceTree.size};
+/// Where kernels go by themselves.
+inline constexpr GuestAddress kKernelStart{kRamBase};
 static_assert(kKernelStart.aligned_to(loader::Arm64Image::kBaseAlignment));
+/// The device tree may have 2 MiB, and may not cross one (Documentation/arch/arm64/booting.rst): it
+/// has the last that RAM has.
+inline constexpr std::uint64_t kDeviceTreeBytes = 2 << 20;
+[[nodiscard]] constexpr loader::GuestRange device_tree(std::uint64_t ram_bytes) {
+  const auto end = (kRamBase + ram_bytes) / kDeviceTreeBytes * kDeviceTreeBytes;
+  return {GuestAddress(end - kDeviceTreeBytes), kDeviceTreeBytes};
+}
 
 // Shared peripheral interrupts, which a GSI of KVM's is the number of.
 inline constexpr std::uint32_t kSerialGsi = 0;

@@ -6,7 +6,8 @@ namespace guestproof::vmm::aarch64 {
 
 Result<std::unique_ptr<Rtc>> Rtc::create(InterruptLine& line, EventLoop& loop) {
   std::unique_ptr<Rtc> made(new Rtc(line));
-  auto timer = Timer::create(loop, [self = made.get()] { self->expired(); });
+  auto timer =
+      Timer::create(loop, Timer::Clock::kRealtime, [self = made.get()] { self->expired(); });
   if (!timer) return std::unexpected(timer.error());
   made->timer_ = std::move(*timer);
   return made;
@@ -32,6 +33,10 @@ void Rtc::expired() {
   set_timer();
 }
 
-void Rtc::set_timer() { timer_->set(std::chrono::seconds(chip_.until_alarm().value_or(0))); }
+void Rtc::set_timer() {
+  const auto left = chip_.until_alarm();
+  if (!left) return timer_->set(std::chrono::seconds(0));
+  timer_->set_at(std::chrono::sys_seconds(std::chrono::seconds(::time(nullptr) + *left)));
+}
 
 }  // namespace guestproof::vmm::aarch64

@@ -141,6 +141,8 @@ Outcome<std::vector<kvm::Vcpu>> X86Board::boot(const MappedMemory& memory,
 
 }  // namespace
 
+KernelHelp kernel_help() { return {"a bzImage or an ELF file", x86_64::kKernelArguments}; }
+
 Outcome<std::unique_ptr<Board>> make_board(const Config& config, EventLoop&, Ending& ending) {
   auto kvm = kvm::Kvm::open();
   if (!kvm) return cannot(kvm::Kvm::kPath, kvm.error());

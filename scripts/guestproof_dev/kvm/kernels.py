@@ -105,7 +105,7 @@ def cached(what: Architecture | Guest) -> Kernel | None:
 
 
 def recipe(what: Architecture | Guest) -> str:
-    return hashlib.sha256(repr((_RECIPE, what.modules)).encode()).hexdigest()[:8]
+    return hashlib.sha256(repr((_RECIPE, what.modules, what.image)).encode()).hexdigest()[:8]
 
 
 @contextmanager

@@ -151,10 +151,10 @@ TEST(ArmDeviceTree, HasAPciRootWithItsLines) {
 
 TEST(ArmDeviceTree, ACommandLineThatIsTooLongForItsRoomIsRefused) {
   auto of = machine();
-  of.cmdline.assign(layout::kDeviceTree.size, 'x');
+  of.cmdline.assign(layout::kDeviceTreeBytes, 'x');
   const auto tree = device_tree(of);
   ASSERT_FALSE(tree);
-  EXPECT_EQ(tree.error().limit(), layout::kDeviceTree.size);
+  EXPECT_EQ(tree.error().limit(), layout::kDeviceTreeBytes);
 }
 
 }  // namespace

@@ -53,11 +53,11 @@ TEST_F(ArmKernel, IsEnteredWithItsDeviceTree) {
   virtio.windows = {{.base = layout::kMmioBase, .size = layout::kMmioStride, .gsi = 8}};
   const auto state = load_kernel(config, memory, {0, 1}, virtio);
   ASSERT_TRUE(state) << state.error().sentence;
-  EXPECT_EQ(state->pc, 0x8020'0000u + 0x1000);
+  EXPECT_EQ(state->pc, 0x8000'0000u + 0x1000);
   EXPECT_EQ(read<std::uint8_t>(GuestAddress(state->pc), image.size()), image);
 
-  // The highest page that there is.
-  const loader::GuestRange initrd{GuestAddress(layout::kRamBase + (64 << 20) - 8192), 5000};
+  // The highest pages below the device tree.
+  const loader::GuestRange initrd{GuestAddress(layout::kRamBase + (62 << 20) - 8192), 5000};
   EXPECT_EQ(read<char>(initrd.base, initrd.size), std::vector<char>(5000, 'i'));
   const auto tree = device_tree({.affinities = {0, 1},
                                  .ram = {GuestAddress(layout::kRamBase), 64 << 20},
@@ -65,7 +65,7 @@ TEST_F(ArmKernel, IsEnteredWithItsDeviceTree) {
                                  .initrd = initrd,
                                  .virtio = virtio})
                         .value();
-  EXPECT_EQ(state->x0, layout::kRamBase);
+  EXPECT_EQ(state->x0, layout::kRamBase + (62 << 20));
   EXPECT_EQ(read<std::byte>(GuestAddress(state->x0), tree.size()), tree);
 }
 
@@ -76,11 +76,10 @@ TEST_F(ArmKernel, GoesWhereItIsToldTo) {
 
 TEST_F(ArmKernel, EachComplaintNamesItsFile) {
   const auto named = "--kernel: '" + config.kernel.path + "': ";
-  config.kernel.load_address = 0x8000'0000;
+  config.kernel.load_address = 0x83e0'0000;
   EXPECT_EQ(complaint(),
-            "--kernel: kernel_load_addr=0x80000000 is below 0x80200000, where the "
-            "device tree is.");
-  config.kernel.load_address = 0x8020'0001;  // not aligned
+            "--kernel: '" + config.kernel.path + "' reaches into the device tree, at 0x83e00000.");
+  config.kernel.load_address = 0x8000'0001;  // not aligned
   EXPECT_TRUE(complaint().starts_with(named)) << complaint();
   config.kernel.load_address = 0x8400'0000;  // no RAM
   EXPECT_TRUE(complaint().starts_with(named)) << complaint();
@@ -88,7 +87,7 @@ TEST_F(ArmKernel, EachComplaintNamesItsFile) {
   config.kernel.path = scratch.file("kernel", std::string(4096, 'k'));
   EXPECT_TRUE(complaint().starts_with(named)) << complaint();
   config.kernel.path = scratch.file("kernel", text(image));
-  config.initrd = scratch.file("initrd", std::string(63 << 20, 'i'));
+  config.initrd = scratch.file("initrd", std::string(62 << 20, 'i'));
   EXPECT_TRUE(complaint().starts_with("--initrd: '" + config.initrd + "': ")) << complaint();
   config.initrd.clear();
   config.kernel.cmdline = std::string(4096, 'x');

@@ -1,5 +1,4 @@
-// What becomes of a whole machine whose kernel is a few instructions.
-#include "vmm/vm.h"
+// What becomes of an x86 machine whose kernel is a few instructions.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -9,35 +8,27 @@
 #include <thread>
 
 #include "guestproof/testing/model/kernel_images.h"
-#include "scratch.h"
+#include "vmm/vm_fixture.h"
 
 namespace guestproof::vmm::x86_64 {
 namespace {
 
 namespace bzimage = guestproof::testing::bzimage_image;
 
-class VmTest : public ::testing::Test {
+class VmTest : public VmFixture {
  protected:
-  VmTest() { config.memory_mib = 64; }
-
   /// A kernel that does this in long mode.
   void set_code(std::initializer_list<std::uint8_t> code) {
     constexpr std::size_t kEntry = bzimage::kKernel + 0x200;
     auto image = bzimage::make();
     ASSERT_LE(kEntry + code.size(), bzimage::kKernel + bzimage::kPayload);
     std::ranges::copy(code, image.begin() + kEntry);
-    config.kernel.path = scratch.file(
-        "kernel", std::string_view(reinterpret_cast<const char*>(image.data()), image.size()));
+    set_kernel(image);
   }
   End run(std::initializer_list<std::uint8_t> code) {
     set_code(code);
-    auto vm = Vm::create(config);
-    EXPECT_TRUE(vm) << vm.error().sentence;
-    return vm ? (*vm)->run() : End{};
+    return VmFixture::run();
   }
-
-  Scratch scratch;
-  Config config;
 };
 
 /// Standard output, in a file for as long as this lives.
@@ -116,13 +107,13 @@ TEST_F(VmTest, ManyBytesOfOneInstructionAreSent) {
 TEST_F(VmTest, IsStoppedByAnotherThread) {
   set_code({0xeb, 0xfe});  // jmp to itself
   config.vcpus = 2;
-  auto vm = Vm::create(config);
-  ASSERT_TRUE(vm) << vm.error().sentence;
+  const auto vm = create();
+  ASSERT_TRUE(vm);
   std::thread other([&] {
-    EXPECT_TRUE((*vm)->press_power_button());  // nobody listens
-    (*vm)->stop({ExitCode::kStopped, "enough"});
+    EXPECT_TRUE(vm->press_power_button());  // nobody listens
+    vm->stop({ExitCode::kStopped, "enough"});
   });
-  const auto end = (*vm)->run();
+  const auto end = vm->run();
   other.join();
   EXPECT_EQ(end.code, ExitCode::kStopped);
   EXPECT_EQ(end.sentence, "enough");

@@ -44,8 +44,9 @@ inline constexpr std::size_t kLooksPerEvent = 4 * kMaxSilentClients;
 class UnixSockets final : public HostSockets {
  public:
   /// Creates the socket at `path`, where nothing is but, maybe, a socket that nobody listens at any
-  /// more; it is removed in the end. Errors: SocketError::kPath (there is no room for a port after
-  /// it), kSocket, kBind, kEpoll.
+  /// more; it is removed in the end. Who starts two at one path at the same time sees to it that
+  /// they do not take each other's for such a one. Errors: SocketError::kPath (there is no room for
+  /// a port after it), kSocket, kBind, kEpoll.
   [[nodiscard]] static Result<std::unique_ptr<UnixSockets>> listen(std::string path);
   ~UnixSockets() override;
 
