@@ -337,6 +337,9 @@ TEST_F(UnixSocketsTest, WhatAProcessThatWasKilledLeftIsReplaced) {
   const auto other = scratch.path("w");
   static_cast<void>(service_at(other));  // closed, and still there
   ASSERT_TRUE(std::filesystem::exists(other));
+  // Not by a process that cannot open another socket to find out.
+  EXPECT_EQ(with_descriptors(2, [&] { return UnixSockets::listen(other).error(); }),
+            Error(SocketError::kBind, EADDRINUSE));
   const auto again = UnixSockets::listen(other);
   ASSERT_TRUE(again) << again.error().message();
   static_cast<void>(client_of(other));

@@ -52,6 +52,7 @@ void remove_abandoned(const std::string& path) {
   struct ::stat facts{};
   ::lstat(path.c_str(), &facts);
   const Fd client(::socket(AF_UNIX, kFlags, 0));
+  if (!client.valid()) return;
   const auto connected = with_address(
       path, [&](const auto* address, auto size) { return ::connect(client.get(), address, size); });
   if (S_ISSOCK(facts.st_mode) && connected != 0 && errno == ECONNREFUSED) ::unlink(path.c_str());
