@@ -1,9 +1,10 @@
 # Flags live on two interface targets and nowhere else: guestproof_warnings for our own code, guestproof_instrument for
 # everything that the chosen sanitizer or coverage must see, guestproof_guidance for what guides the fuzzing engine.
 
+# At -O3 GCC 12 has alarms that are none (stringop-overflow, restrict, maybe-uninitialized); every other build ends at one.
 add_library(guestproof_warnings INTERFACE)
 target_compile_options(guestproof_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-  $<$<BOOL:${GUESTPROOF_DEVELOPER}>:-Werror>)
+  $<$<AND:$<BOOL:${GUESTPROOF_DEVELOPER}>,$<NOT:$<CONFIG:Release>>>:-Werror>)
 
 add_library(guestproof_instrument INTERFACE)
 if(GUESTPROOF_SANITIZER OR GUESTPROOF_ENGINE)
