@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -161,11 +162,14 @@ int Machine::wait() {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (read_some(deadline)) {
   }
+  const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, child_, 0)));
+  ::pollfd end{process.get(), POLLIN, 0};
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   int status = 0;
-  while (::waitpid(child_, &status, WNOHANG) != child_) {
-    if (std::chrono::steady_clock::now() > deadline) return -1;
-    ::usleep(10000);
-  }
+  if (::poll(&end, 1, static_cast<int>(std::max(left, 0ms).count())) != 1 ||
+      ::waitpid(child_, &status, 0) != child_)
+    return -1;
   child_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
