@@ -20,7 +20,7 @@ namespace guestproof::vmm {
 class OutputThread {
  public:
   /// What waits to be written at most, but for what is put in one access: a screen of text.
-  static constexpr std::size_t kRoom = 16 * 1024;
+  static constexpr std::size_t kRoom = 16 << 10;
   /// close() waits no longer for a reader that takes nothing, and for one that takes little.
   static constexpr std::chrono::seconds kSilence{1};
   static constexpr std::chrono::seconds kPatience{5};

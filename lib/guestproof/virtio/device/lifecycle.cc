@@ -162,7 +162,7 @@ void Lifecycle::renew(QueueConfig& config, std::uint64_t features) {
 }
 
 Result<void> Lifecycle::start() {
-  for (std::uint16_t i = 0; i < queues_.size(); ++i) {
+  for (std::uint16_t i = 0; i < queue_count(); ++i) {
     if (!queues_[i].config.ready()) continue;
     if (const auto active = activate_queue(i); !active) {
       reset_device();
@@ -365,7 +365,7 @@ Result<std::vector<std::byte>> Lifecycle::save() {
   header.status = status_;
   header.started = static_cast<std::uint8_t>(started_);
   append_object(out, header);
-  for (std::uint16_t i = 0; i < queues_.size(); ++i)
+  for (std::uint16_t i = 0; i < queue_count(); ++i)
     if (const auto saved = save_queue_slot(i, out); !saved) return std::unexpected(saved.error());
   out.insert(out.end(), own.begin(), own.end());
   return out;
@@ -433,7 +433,7 @@ Result<void> Lifecycle::resume(std::span<const std::byte> bytes) {
   accepted_ = features;
   generation_ = header.generation;
   started_ = header.started != 0;
-  for (std::uint16_t i = 0; i < queues_.size(); ++i)
+  for (std::uint16_t i = 0; i < queue_count(); ++i)
     if (const auto ok =
             resume_queue(i, bytes.subspan(sizeof header + kQueueBytes * i, kQueueBytes));
         !ok)

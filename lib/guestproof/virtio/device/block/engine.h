@@ -71,7 +71,7 @@ inline constexpr std::uint32_t kMaxInFlight = 128;
 /// queue: where the storage answers at once, 256 requests of 4 GiB would keep the device's thread
 /// for hours. A disk takes a second for so many at most, and a turn costs next to nothing beside
 /// them. One request may have more.
-inline constexpr std::uint64_t kTurnBytes = 64 * 1024 * 1024;
+inline constexpr std::uint64_t kTurnBytes = 64 << 20;
 
 /// What became of one request.
 struct Outcome {

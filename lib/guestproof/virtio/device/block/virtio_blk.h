@@ -99,7 +99,7 @@ class VirtioBlk final : public VirtioDevice<M> {
   /// Of what was answered between turns, or before a queue broke; a queue that is about to be reset
   /// is left out. Where nothing was answered guest memory is not asked.
   void notify(std::optional<std::uint16_t> but = std::nullopt) {
-    for (std::uint16_t i = 0; i < sizes_.size(); ++i) {
+    for (std::uint16_t i = 0; i < offer_.queues; ++i) {
       const bool asks = answered_[i] && i != but;
       answered_[i] = false;
       if (asks && driver_->queue(i).needs_notification()) driver_->notify_used(i);
@@ -108,7 +108,7 @@ class VirtioBlk final : public VirtioDevice<M> {
 
   /// After drain(): nothing else tells of the room that there is now.
   void serve_waiting() {
-    for (std::uint16_t i = 0; i < waiting_.size(); ++i)
+    for (std::uint16_t i = 0; i < offer_.queues; ++i)
       if (waiting_[i]) driver_->again(i);
     waiting_.assign(waiting_.size(), false);
   }

@@ -64,7 +64,7 @@ inline constexpr std::uint64_t kConsoleFeatures = feature_bit(VIRTIO_CONSOLE_F_S
 inline constexpr std::size_t kInputBytes = 4096;
 /// Bytes from the guest in one turn of a port: a chain can hold gigabytes, the same memory again
 /// and again, and the other ports wait meanwhile.
-inline constexpr std::uint64_t kTurnBytes = 64 * 1024;
+inline constexpr std::uint64_t kTurnBytes = 64 << 10;
 
 template <GuestMemory M>
 class VirtioConsole final : public VirtioDevice<M> {

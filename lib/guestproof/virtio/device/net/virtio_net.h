@@ -250,7 +250,7 @@ void VirtioNet<M>::stop_queue(std::uint16_t queue) {
 
 template <GuestMemory M>
 void VirtioNet<M>::reset() {
-  for (std::uint16_t pair = 0; pair < pairs_.size(); ++pair) {
+  for (std::uint16_t pair = 0; pair < config_.max_pairs; ++pair) {
     withdraw(pair);
     pairs_[pair].blocked = false;
   }
@@ -472,7 +472,7 @@ Result<void> VirtioNet<M>::apply(const SetPairs& command) {
   if (const auto done = backend_.set_pairs(command.pairs); !done) return done;
   settings_.pairs = command.pairs;
   served_pairs_ = std::min(served_pairs_, command.pairs);
-  for (auto pair = command.pairs; pair < pairs_.size(); ++pair) withdraw(pair);
+  for (auto pair = command.pairs; pair < config_.max_pairs; ++pair) withdraw(pair);
   return {};
 }
 

@@ -30,7 +30,7 @@ namespace guestproof::virtio::rng {
 
 /// The most bytes for one request. Drivers ask for 64 (Linux) to a few KiB; making 64 KiB takes the
 /// kernel about 200 microseconds, the 4 GiB that a chain can ask for would take it seconds.
-inline constexpr std::uint64_t kMaxRequestBytes = 64 * 1024;
+inline constexpr std::uint64_t kMaxRequestBytes = 64 << 10;
 
 template <GuestMemory M>
 class VirtioRng final : public VirtioDevice<M> {
