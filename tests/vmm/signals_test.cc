@@ -106,6 +106,16 @@ TEST(Signals, ThoseThatTheProcessIgnoresStayIgnored) {
   EXPECT_EQ(heard, 1);
 }
 
+TEST(Signals, OneThatComesTooLateToBeHeardEndsNobody) {
+  const ByDefault by_default;
+  const auto loop = EventLoop::create().value();
+  auto signals = TerminationSignals::create({[] {}, [](auto) {}}, *loop).value();
+  ::kill(::getpid(), SIGTERM);
+  ::kill(::getpid(), SIGINT);
+  signals.reset();
+  EXPECT_FALSE(blocks(SIGTERM));
+}
+
 TEST(Signals, AreThisThreadsAgainInTheEnd) {
   const ByDefault by_default;
   const auto loop = EventLoop::create().value();
