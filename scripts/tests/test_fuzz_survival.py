@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from planted import job
@@ -139,13 +140,24 @@ def test_ctrl_c_twice_ends_at_once(jobs):
 
 def test_a_worker_that_is_killed_is_replaced_and_counted(jobs):
     running = jobs.start("--time", "1h", "--engine", "libfuzzer", "--sanitizer", "address", "--jobs", "1")
-    victim = running.wait_for(lambda: jobs.out.exists() and fuzzers(jobs.run), "a worker")[0]
+    victim = running.wait_for(lambda: jobs.out.exists() and next(filter(stop, fuzzers(jobs.run)), None), "a worker")
     os.kill(victim, signal.SIGKILL)
     running.wait_for(lambda: [pid for pid in fuzzers(jobs.run) if pid != victim], "another worker")
     running.process.send_signal(signal.SIGTERM)
     assert running.end() == 0
     assert jobs.summary()["combinations"][0]["killed"] == 1
     assert "1 workers of planted were killed from outside" in running.output()
+
+
+def stop(pid: int) -> bool:
+    """Whether the process is stopped now: it may have ended by itself, and then a signal does nothing."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        while (state := Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) not in "TtZX":
+            time.sleep(0.001)
+        return state in "Tt"
+    except OSError:
+        return False
 
 
 def fuzzers(run) -> list[int]:
