@@ -54,7 +54,7 @@ class BlockDeviceModel final : public DeviceModel {
         features_(features),
         sizes_(std::move(queues)),
         space_(std::move(space)),
-        offered_(std::move(setup)),
+        offered_(setup),
         depth_(depth),
         waiting_(sizes_.size(), false),
         answered_(sizes_.size(), false) {}
