@@ -31,7 +31,7 @@ struct Vm::Parts {
   [[nodiscard]] Outcome<void> add_board();
   [[nodiscard]] Outcome<void> add_devices();
   [[nodiscard]] Outcome<void> add_console();
-  [[nodiscard]] Outcome<void> connect();
+  [[nodiscard]] Outcome<void> connect(Addition* addition);
 
   Config config;
   MappedMemory memory;
@@ -94,10 +94,11 @@ Outcome<void> Vm::Parts::add_console() {
   return {};
 }
 
-Outcome<void> Vm::Parts::connect() {
+Outcome<void> Vm::Parts::connect(Addition* addition) {
   Bus::Builder memory_ranges(AddressSpace::kMemory), port_ranges(AddressSpace::kPorts);
   board->add_to(memory_ranges, port_ranges, *serial);
   virtio->add_to(memory_ranges, port_ranges);
+  if (addition != nullptr) addition->add_to(memory_ranges, port_ranges);
   auto of_memory = memory_ranges.build();
   if (!of_memory) return failed("the memory bus", of_memory.error());
   auto of_ports = port_ranges.build();
@@ -110,7 +111,7 @@ Outcome<void> Vm::Parts::connect() {
 Vm::Vm(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Vm::~Vm() = default;
 
-Outcome<std::unique_ptr<Vm>> Vm::create(const Config& config) {
+Outcome<std::unique_ptr<Vm>> Vm::create(const Config& config, Addition* addition) {
   if (const auto ok = config.check(); !ok) return std::unexpected(ok.error());
   auto ram = make_ram(config);
   if (!ram) return std::unexpected(ram.error());
@@ -119,12 +120,14 @@ Outcome<std::unique_ptr<Vm>> Vm::create(const Config& config) {
   auto parts = std::make_unique<Parts>(config, std::move(*ram), std::move(*loop));
   auto ok = parts->add_board();
   if (ok) ok = parts->add_devices();
+  if (ok && addition != nullptr) ok = addition->attach(parts->board->vm());
   if (!ok) return std::unexpected(ok.error());
   // What takes long comes before the terminal and the signals are the guest's.
   auto vcpus = parts->board->boot(parts->memory, *parts->virtio);
   if (!vcpus) return std::unexpected(vcpus.error());
-  ok = parts->add_console();
-  if (ok) ok = parts->connect();
+  if (addition != nullptr) ok = addition->start(*vcpus);
+  if (ok) ok = parts->add_console();
+  if (ok) ok = parts->connect(addition);
   if (!ok) return std::unexpected(ok.error());
   for (auto& vcpu : *vcpus)
     parts->vcpus.push_back(std::make_unique<VcpuThread>(parts->vcpus.size(), std::move(vcpu),

@@ -13,16 +13,33 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
+#include "guestproof/bus/bus.h"
+#include "guestproof/kvm/vcpu.h"
+#include "guestproof/kvm/vm.h"
 #include "vmm/config.h"
 #include "vmm/ending.h"
 
 namespace guestproof::vmm {
 
+/// What else is in a machine: who starts from this monitor begins here. It outlives the machine.
+class Addition {
+ public:
+  virtual ~Addition() = default;
+  /// Once, when all that the Config asks for is there, before the processors are.
+  [[nodiscard]] virtual Outcome<void> attach(kvm::Vm& vm) = 0;
+  /// The processors, as they will start.
+  [[nodiscard]] virtual Outcome<void> start(std::span<const kvm::Vcpu> vcpus) = 0;
+  /// Ranges that its devices answer at, on the threads of vCPUs.
+  virtual void add_to(Bus::Builder& memory, Bus::Builder& ports) = 0;
+};
+
 class Vm {
  public:
-  /// Complaints: kUsage, kSetup, kFailure.
-  [[nodiscard]] static Outcome<std::unique_ptr<Vm>> create(const Config& config);
+  /// Complaints: kUsage, kSetup, kFailure; the addition's.
+  [[nodiscard]] static Outcome<std::unique_ptr<Vm>> create(const Config& config,
+                                                           Addition* addition = nullptr);
   ~Vm();
 
   /// Until the machine ends.
