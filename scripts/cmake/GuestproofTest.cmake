@@ -5,11 +5,12 @@
 # regular expressions) that are worth their time on other architectures too. The static presets have these programs
 # only, and every other preset lists them, one ctest each, to be run from the folders of the foreign presets.
 # A build under ThreadSanitizer has the programs that start threads, the others show it nothing; a fuzz build leaves out
-# the seeds, which it replays; a build for coverage leaves out vmm/, which is not measured.
+# the seeds, which it replays; a build for coverage leaves out vmm/ and ring0/, which are not measured.
 if(CMAKE_CROSSCOMPILING)
   include(GuestproofGoogleTest)
 else()
-  find_package(GTest REQUIRED)
+  # The library's folder sees it, too: guestproof_ring0 gives it to its users.
+  find_package(GTest REQUIRED GLOBAL)
 endif()
 include(GoogleTest)
 
@@ -56,7 +57,8 @@ function(guestproof_tests label suffix)
     if(GUESTPROOF_ENGINE AND source MATCHES "_seeds_test")
       continue()
     endif()
-    if(source MATCHES "^vmm/" AND (GUESTPROOF_COVERAGE OR NOT TARGET guestproof_vmm))
+    if((source MATCHES "^vmm/" AND (GUESTPROOF_COVERAGE OR NOT TARGET guestproof_vmm))
+        OR (source MATCHES "^ring0/" AND (GUESTPROOF_COVERAGE OR NOT TARGET guestproof_ring0)))
       continue()
     endif()
     if(source MATCHES "^vmm/x86_64/" AND NOT CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")

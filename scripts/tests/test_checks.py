@@ -82,6 +82,14 @@ def test_layers_may_refuse_what_others_let_through(sketch):
     assert "'testing/model' may not include 'virtio/queue'" in sketch.problems(layering)
 
 
+def test_a_layer_may_have_headers_of_the_system_for_itself(sketch, lists):
+    (lists / "LAYERS").write_text(LAYERS.replace("memory: base\n", "memory: base <regex.h> <gtest/>\n", 1))
+    sketch.write("lib/guestproof/memory/memory.h", f"{HEADER}\n#include <regex.h>\n#include <gtest/gtest.h>\n")
+    assert sketch.problems(layering) == ""
+    sketch.write("lib/guestproof/base/error.h", f"{HEADER}\n#include <regex.h>\n")
+    assert "lib/guestproof/base/error.h:4: the library may not depend on <regex.h>" in sketch.problems(layering)
+
+
 def test_folder_without_layer(sketch):
     sketch.write("lib/guestproof/novel/thing.h", HEADER)
     assert "lib/guestproof/novel/thing.h: the folder lib/guestproof/novel belongs to no layer" in \

@@ -1,6 +1,6 @@
-# cmake -D BUILD=… -D SOURCE=… -D SCRATCH=… -D COMPILER=… -D FLAGS=… -D HOW=… -P check.cmake
+# cmake -D BUILD=… -D SOURCE=… -D SCRATCH=… -D COMPILER=… -D FLAGS=… -D RING0=… -D HOW=… -P check.cmake
 # installs the build into SCRATCH and uses what lies there as a user would. HOW: listing, find_package, subdirectory,
-# pkg_config.
+# pkg_config, ring0 (which leaves SCRATCH/kernel/kernel_tests to be run on a KVM). RING0: whether the build has ring0.
 cmake_minimum_required(VERSION 3.25)
 set(prefix ${SCRATCH}/prefix)
 
@@ -12,17 +12,30 @@ function(run)
   endif()
 endfunction()
 
-function(build_consumer)
-  run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install -B ${SCRATCH}/consumer -G Ninja -D CMAKE_CXX_COMPILER=${COMPILER}
+# build_project(consumer tests/install consumer …): SCRATCH/consumer/consumer
+function(build_project name folder target)
+  run(${CMAKE_COMMAND} -S ${SOURCE}/${folder} -B ${SCRATCH}/${name} -G Ninja -D CMAKE_CXX_COMPILER=${COMPILER}
     -D CMAKE_CXX_FLAGS=${FLAGS} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} ${ARGN})
-  run(${CMAKE_COMMAND} --build ${SCRATCH}/consumer --target consumer)
+  run(${CMAKE_COMMAND} --build ${SCRATCH}/${name} --target ${target})
+endfunction()
+
+function(build_consumer)
+  build_project(consumer tests/install consumer -D RING0=${RING0} ${ARGN})
   run(${SCRATCH}/consumer/consumer)
+endfunction()
+
+# The example lists its tests when it is built, which takes no KVM.
+function(build_kernel)
+  build_project(kernel tests/install/ring0 kernel_tests ${ARGN})
 endfunction()
 
 # Everything that is installed is a header, a library or a package file; and every header is.
 function(check_listing)
   file(GLOB_RECURSE installed RELATIVE ${prefix} ${prefix}/*)
   file(GLOB_RECURSE headers RELATIVE ${SOURCE}/lib ${SOURCE}/lib/*.h)
+  if(NOT RING0)
+    list(FILTER headers EXCLUDE REGEX "^guestproof/ring0/")
+  endif()
   foreach(header IN LISTS headers)
     if(NOT include/${header} IN_LIST installed)
       message(SEND_ERROR "${header} is not installed")
@@ -30,43 +43,74 @@ function(check_listing)
     list(REMOVE_ITEM installed include/${header})
   endforeach()
   foreach(file IN LISTS installed)
-    if(NOT file MATCHES "^lib[^/]*(/[^/]*-linux-[^/]*)?/(libguestproof_[a-z0-9_]+[.]a|(cmake/guestproof|pkgconfig)/guestproof[a-z-]*[.](cmake|pc))$")
+    if(NOT file MATCHES "^lib[^/]*(/[^/]*-linux-[^/]*)?/(libguestproof_[a-z0-9_]+[.]a|(cmake/guestproof|pkgconfig)/guestproof[a-z0-9-]*[.](cmake|pc))$")
       message(SEND_ERROR "${file} is installed, but it is no part of the library")
     endif()
   endforeach()
 endfunction()
 
-# A host's package does not carry the guest's side.
-function(check_component)
-  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${SCRATCH}/host --component guestproof)
-  file(GLOB_RECURSE host RELATIVE ${SCRATCH}/host ${SCRATCH}/host/*)
-  list(FILTER host INCLUDE REGEX testing)
-  if(host)
-    message(SEND_ERROR "the component guestproof has files of testing: ${host}")
-  endif()
+function(install_component component)
+  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --component ${component})
+endfunction()
+
+# A host's package does not carry the guest's side, nor ring0; and theirs carry nothing else.
+function(check_components)
+  foreach(component guestproof guestproof-testing guestproof-ring0)
+    set(prefix ${SCRATCH}/${component})
+    install_component(${component})
+    file(GLOB_RECURSE files RELATIVE ${prefix} ${prefix}/*)
+    if(component STREQUAL "guestproof")
+      list(FILTER files INCLUDE REGEX "testing|ring0")
+    else()
+      string(REPLACE "guestproof-" "" part ${component})
+      list(FILTER files EXCLUDE REGEX "guestproof(_|-|/)${part}")
+    endif()
+    if(files)
+      message(SEND_ERROR "the component ${component} has files of another one: ${files}")
+    endif()
+  endforeach()
+endfunction()
+
+# compile_with_pkg_config(consumer.cc guestproof-testing …): SCRATCH/consumer, of these packages.
+function(compile_with_pkg_config source)
+  execute_process(COMMAND ${PKG_CONFIG} --cflags --libs ${ARGN} OUTPUT_VARIABLE options
+    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(options UNIX_COMMAND "${options}")
+  separate_arguments(flags UNIX_COMMAND "${FLAGS}")
+  cmake_path(GET source STEM name)
+  run(${COMPILER} -std=c++23 ${flags} ${SOURCE}/tests/install/${source} -o ${SCRATCH}/${name} ${options})
 endfunction()
 
 function(check_pkg_config)
   file(GLOB_RECURSE description ${prefix}/*/guestproof-testing.pc)
   cmake_path(GET description PARENT_PATH folder)
   set(ENV{PKG_CONFIG_PATH} ${folder})
-  execute_process(COMMAND ${PKG_CONFIG} --cflags --libs guestproof-testing OUTPUT_VARIABLE options
-    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-  separate_arguments(options UNIX_COMMAND "${options}")
-  separate_arguments(flags UNIX_COMMAND "${FLAGS}")
-  run(${COMPILER} -std=c++23 ${flags} ${SOURCE}/tests/install/consumer.cc -o ${SCRATCH}/consumer ${options})
+  compile_with_pkg_config(consumer.cc guestproof-testing)
   run(${SCRATCH}/consumer)
+  if(RING0)
+    compile_with_pkg_config(ring0/kernel_tests.cc guestproof-ring0 gtest_main)
+    run(${SCRATCH}/kernel_tests --gtest_list_tests)
+  endif()
 endfunction()
 
 file(REMOVE_RECURSE ${SCRATCH})
 if(HOW STREQUAL "subdirectory")
-  build_consumer(-D GUESTPROOF_SOURCE=${SOURCE})
+  set(subdirectory -D GUESTPROOF_SOURCE=${SOURCE} -D GUESTPROOF_UNITY=ON)
+  build_consumer(${subdirectory})
+  if(RING0)
+    build_kernel(${subdirectory})
+  endif()
+  return()
+elseif(HOW STREQUAL "ring0")
+  install_component(guestproof)
+  install_component(guestproof-ring0)
+  build_kernel(-D CMAKE_PREFIX_PATH=${prefix})
   return()
 endif()
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 if(HOW STREQUAL "listing")
   check_listing()
-  check_component()
+  check_components()
 elseif(HOW STREQUAL "find_package")
   build_consumer(-D CMAKE_PREFIX_PATH=${prefix})
 elseif(HOW STREQUAL "pkg_config")

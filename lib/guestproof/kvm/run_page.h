@@ -26,6 +26,10 @@ class BasicRunPage {
     return BasicRunPage(mapping);
   }
 
+  /// KVM_EXIT_…, of exits that nobody has a name for.
+  [[nodiscard]] std::uint32_t reason() const {
+    return mapping_.template load<std::uint32_t>(offsetof(kvm_run, exit_reason));
+  }
   /// The exit that the page describes. Errors: PageError, naming the field that cannot be.
   [[nodiscard]] Result<Exit> decode() const;
 
@@ -319,8 +323,8 @@ Exit BasicRunPage<Slice>::decode_riscv_sbi() const {
 
 template <GuestSlice Slice>
 Result<Exit> BasicRunPage<Slice>::decode() const {
-  const auto reason = mapping_.template load<std::uint32_t>(offsetof(kvm_run, exit_reason));
-  switch (reason) {
+  const auto number = reason();
+  switch (number) {
     case KVM_EXIT_UNKNOWN:
       return Unknown{take<std::uint64_t>()};
     case KVM_EXIT_EXCEPTION:
@@ -400,7 +404,7 @@ Result<Exit> BasicRunPage<Slice>::decode() const {
     case KVM_EXIT_MEMORY_FAULT:
       return memory_fault(take<RunMemoryFault>());
     default:
-      return Unsupported{reason};
+      return Unsupported{number};
   }
 }
 

@@ -41,7 +41,8 @@ class Rules:
 
     def __init__(self, entries: dict[str, str]):
         self.system = entries.pop("system", "").split()
-        self.direct = {layer: [name for name in line.split() if name[0] != "!"] for layer, line in entries.items()}
+        self.own_system = {layer: [name[1:-1] for name in line.split() if name[0] == "<"] for layer, line in entries.items()}
+        self.direct = {layer: [name for name in line.split() if name[0] not in "!<"] for layer, line in entries.items()}
         self.refused = {layer: {name[1:] for name in line.split() if name[0] == "!"} for layer, line in entries.items()}
         self.problems = [f"layers.txt: '{layer}' names the layer '{name}', which has no line of its own."
                          for layer in self.direct for name in (*self.direct[layer], *sorted(self.refused[layer]))
@@ -71,9 +72,10 @@ class Rules:
     def allow(self, user: tuple[str, str], used: tuple[str, str]) -> bool:
         return user == used or (used[0] != user[0] and used[0] in self._reach(user[0]))
 
-    def knows_system_header(self, name: str) -> bool:
+    def knows_system_header(self, layer: str, name: str) -> bool:
         """The C++ library's headers have no suffix and no folder; what else there may be is listed."""
-        return ("/" not in name and "." not in name) or name in self.system or f"{name.partition('/')[0]}/" in self.system
+        listed = self.system + self.own_system.get(layer, [])
+        return ("/" not in name and "." not in name) or name in listed or f"{name.partition('/')[0]}/" in listed
 
 
 def _check_file(tree: Tree, rules: Rules, path: PurePosixPath) -> list[str]:
@@ -99,7 +101,7 @@ def _check_include(tree: Tree, rules: Rules, path, layer, bracket, name) -> str 
         return None
     if bracket == '"':
         return f"there is no {name} in the tree."
-    if under(path, LIBRARY) and not rules.knows_system_header(name):
+    if under(path, LIBRARY) and not rules.knows_system_header(layer[0], name):
         return f"the library may not depend on <{name}>; layers.txt lists the system's headers it may use."
     return None
 

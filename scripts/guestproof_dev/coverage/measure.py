@@ -12,8 +12,9 @@ from guestproof_dev.coverage import frontier, llvm, marks, places, programs
 from guestproof_dev.coverage.places import Places
 from guestproof_dev.errors import Fail
 
-# Not vmm/: most of it runs with a guest only, on threads whose timing nothing holds.
+# Not vmm/ and ring0: most of them runs with a guest only, on threads whose timing nothing holds.
 SOURCES = ("lib",)
+UNMEASURED = "lib/guestproof/ring0"
 # Part of what is measured, and no part of what a corpus is there to cover.
 GUEST_SIDE = "lib/guestproof/testing"
 EXACT = ("unit", "prop", "replay")
@@ -74,7 +75,7 @@ def _reach(root: Path, program: programs.Program, scratch: Path) -> Reach:
                        [root / name for name in SOURCES if (root / name).is_dir()])
     named = {os.path.relpath(file["filename"], root): file for file in data["files"]}
     # Where a program has nothing of the sources, llvm-cov exports what else it has.
-    files = {path: places.read(file) for path, file in named.items() if Path(path).parts[0] in SOURCES}
+    files = {path: places.read(file) for path, file in named.items() if _counts(Path(path))}
     if not any(any(found.values()) for found in files.values()):
         raise Fail(f"{program.name} reached nothing of {' or '.join(SOURCES)}: its profile is empty.")
     return Reach(program, files, frontier.spots(root, data, files))
@@ -94,6 +95,10 @@ def _together(known: list[Reach], running: list[Reach]) -> dict[str, Places]:
                 if reached or place[0] not in mentions[path]:
                     files[path][place] = files[path].get(place, False) or (reached and reach in running)
     return {path: files[path] for path in sorted(files) if files[path]}
+
+
+def _counts(path: Path) -> bool:
+    return path.parts[0] in SOURCES and not under(path, UNMEASURED)
 
 
 def _mentions(reach: Reach, best: dict[frontier.Spot, tuple[bool, int]]) -> dict[str, set[int]]:
@@ -123,7 +128,7 @@ def _parts(tree: Tree, files: dict[str, Places]) -> dict[str, set[str]]:
 
 def _take_files(result: Measured, tree: Tree, files: dict[str, Places]) -> None:
     for path in tree.cxx:
-        if path.parts[0] not in SOURCES:
+        if not _counts(path):
             continue
         name, text = str(path), (tree.root / path).read_text()
         if name in files:

@@ -49,8 +49,8 @@ def _labelled(folder: Path, label: str) -> list[Program]:
         launcher, (path, *arguments) = _split(case["command"])
         if not path.startswith(f"{folder}{os.sep}"):
             continue  # the compiler, or a program of another preset
-        if Path(path).name.startswith("vmm_"):
-            continue  # units of vmm/, which is not measured
+        if Path(path).name.startswith(("vmm_", "ring0_")):
+            continue  # units of what is not measured
         is_test = bool(arguments) and arguments[0].startswith("--gtest_filter=")
         target = Path(path).name.removesuffix("_replay") if label == "replay" and not is_test else ""
         program = Program(Path(path), [] if is_test else arguments, label, target, launcher)
