@@ -3,12 +3,8 @@
 // else runs them.
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -18,6 +14,7 @@
 #include <vector>
 
 #include "guestproof/ring0/test.h"
+#include "ring0/googletest_program.h"
 #include "ring0/told.h"
 #include "scratch.h"
 
@@ -103,118 +100,16 @@ INSTANTIATE_TEST_SUITE_P(Small, DISABLED_Parameter, ::testing::Values(1, 2, 3));
 
 // How they are run.
 
-struct Ended {
-  int code = -1;
-  std::string output;
-};
-
-std::string read_all(int fd) {
-  std::string all;
-  std::array<char, 4096> buffer;
-  while (true) {
-    const auto count = ::read(fd, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return all;
-    all.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  for (auto& text : texts) all.push_back(text.data());
-  all.push_back(nullptr);
-  return all;
-}
-
-/// This program, with these flags, and these variables besides those that are no orders to it.
-Ended start(std::vector<std::string> flags, std::vector<std::string> variables = {}) {
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string_view text(*variable);
-    if (!text.starts_with("GTEST_") && !text.starts_with("KVM_REQUIRED="))
-      variables.emplace_back(text);
-  }
-  flags.insert(flags.begin(), {"ring0_googletest_kvm", "--gtest_also_run_disabled_tests"});
-  std::array<int, 2> ends{};
-  EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-  ::posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-  ::pid_t child = 0;
-  EXPECT_EQ(::posix_spawn(&child, "/proc/self/exe", &actions, nullptr, pointers(flags).data(),
-                          pointers(variables).data()),
-            0);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  Ended ended{.output = read_all(ends[0])};
-  ::close(ends[0]);
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
-  return ended;
+/// This program.
+Ended start_this(std::vector<std::string> flags, std::vector<std::string> variables = {}) {
+  flags.insert(flags.begin(), "--gtest_also_run_disabled_tests");
+  return start("/proc/self/exe", std::move(flags), std::move(variables));
 }
 
 std::size_t count(std::string_view text, std::string_view part) {
   std::size_t found = 0;
   for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
   return found;
-}
-
-/// A test, as the report in XML has it.
-struct Case {
-  std::string name;
-  std::string file;
-  std::string line;
-  std::string status;
-  std::string result;
-  std::vector<std::string> failures{};
-  std::vector<std::string> skips{};
-};
-
-std::string unescape(std::string text) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kNames{{{"&lt;", "<"},
-                                                                                 {"&gt;", ">"},
-                                                                                 {"&quot;", "\""},
-                                                                                 {"&apos;", "'"},
-                                                                                 {"&#x0A;", "\n"},
-                                                                                 {"&amp;", "&"}}};
-  for (const auto& [name, letter] : kNames)
-    for (auto at = text.find(name); at != text.npos; at = text.find(name, at + 1))
-      text.replace(at, name.size(), letter);
-  return text;
-}
-
-std::string attribute(std::string_view element, const std::string& name) {
-  const auto at = element.find(' ' + name + "=\"");
-  if (at == element.npos) return "";
-  const auto value = element.substr(at + name.size() + 3);
-  return unescape(std::string(value.substr(0, value.find('"'))));
-}
-
-/// The messages of a case's failures, or of its skips.
-std::vector<std::string> messages(std::string_view element, std::string_view tag) {
-  std::vector<std::string> all;
-  for (auto at = element.find(tag); at != element.npos; at = element.find(tag, at + 1))
-    all.push_back(attribute(element.substr(at), "message"));
-  return all;
-}
-
-/// Those that were run.
-std::vector<Case> cases_of(std::string_view xml) {
-  constexpr std::string_view kTag = "<testcase ";
-  std::vector<Case> all;
-  for (auto at = xml.find(kTag); at != xml.npos; at = xml.find(kTag, at + 1)) {
-    const auto element = xml.substr(at, xml.find(kTag, at + 1) - at);
-    if (attribute(element, "status") != "run") continue;
-    all.push_back({.name = attribute(element, "classname") + '.' + attribute(element, "name"),
-                   .file = attribute(element, "file"),
-                   .line = attribute(element, "line"),
-                   .status = attribute(element, "status"),
-                   .result = attribute(element, "result"),
-                   .failures = messages(element, "<failure "),
-                   .skips = messages(element, "<skipped ")});
-  }
-  return all;
 }
 
 class Flags : public ::testing::Test {
@@ -225,7 +120,7 @@ class Flags : public ::testing::Test {
     const auto path = scratch_.path("report.xml");
     std::filesystem::remove(path);
     flags.push_back("--gtest_output=xml:" + path);
-    ended_ = start(std::move(flags), std::move(variables));
+    ended_ = start_this(std::move(flags), std::move(variables));
     return cases_of(contents(path));
   }
   /// The only one.
@@ -258,7 +153,7 @@ TEST_F(Flags, AFilterChooses) {
 
 TEST_F(Flags, WhatIsDisabledIsNotRunUnasked) {
   const auto ended =
-      start({"--gtest_also_run_disabled_tests=0", "--gtest_filter=DISABLED_Sample.*"});
+      start_this({"--gtest_also_run_disabled_tests=0", "--gtest_filter=DISABLED_Sample.*"});
   EXPECT_EQ(ended.code, 0);
   EXPECT_THAT(ended.output,
               AllOf(HasSubstr("YOU HAVE 6 DISABLED TESTS"), Not(HasSubstr("[ RUN      ]"))));
@@ -279,7 +174,7 @@ TEST_F(Flags, ShardsRunEveryCaseOnce) {
 }
 
 TEST_F(Flags, RepetitionsBeginAnew) {
-  const auto ended = start({"--gtest_repeat=3", "--gtest_filter=DISABLED_Sample.*s"});
+  const auto ended = start_this({"--gtest_repeat=3", "--gtest_filter=DISABLED_Sample.*s"});
   EXPECT_EQ(ended.code, 1);
   EXPECT_EQ(count(ended.output, "[       OK ] DISABLED_Sample.Passes "), 3U) << ended.output;
   EXPECT_EQ(count(ended.output, "[       OK ] DISABLED_Sample.Writes "), 3U);
@@ -289,7 +184,7 @@ TEST_F(Flags, RepetitionsBeginAnew) {
 }
 
 TEST_F(Flags, TheFirstFailureCanBeTheLast) {
-  const auto ended = start({"--gtest_fail_fast", "--gtest_filter=*.Fails:*.Writes"});
+  const auto ended = start_this({"--gtest_fail_fast", "--gtest_filter=*.Fails:*.Writes"});
   EXPECT_EQ(ended.code, 1);
   EXPECT_THAT(ended.output, HasSubstr("[  SKIPPED ] DISABLED_Sample.Writes "));
 }
@@ -350,7 +245,7 @@ TEST_F(Flags, ParametersAreReported) {
 // Fixtures.
 
 TEST_F(Flags, AFixtureIsSetUpAndTornDownOutside) {
-  const auto ended = start({"--gtest_filter=DISABLED_Fixture.*"});
+  const auto ended = start_this({"--gtest_filter=DISABLED_Fixture.*"});
   EXPECT_THAT(ended.output, ContainsRegex("\nset up with 7\nrun with 7\n[^\n]*: Failure\nFailed\n"
                                           "stopped\n(.*\n)?torn down with 7\n"));
   EXPECT_EQ(count(ended.output, "set up"), 1U);
@@ -397,7 +292,7 @@ TEST_F(Fixture, HasTestsOfTheHostToo) { EXPECT_EQ(names_.size(), 2U); }
 // What stays behind.
 
 TEST_F(Flags, TheProgramEndsOnce) {
-  const auto ended = start({"--gtest_filter=DISABLED_AtExit.*"});
+  const auto ended = start_this({"--gtest_filter=DISABLED_AtExit.*"});
   EXPECT_EQ(ended.code, 0);
   EXPECT_EQ(count(ended.output, "the program ends\n"), 1U);
 }
