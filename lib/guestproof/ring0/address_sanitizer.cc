@@ -17,8 +17,8 @@ extern "C" {
 namespace guestproof::ring0 {
 namespace {
 
-constexpr std::array<std::uint64_t, 7> kServed{
-    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_sigaltstack, SYS_sched_yield, SYS_futex};
+constexpr std::array<std::uint64_t, 6> kServed{SYS_mmap,        SYS_munmap,      SYS_madvise,
+                                               SYS_sigaltstack, SYS_sched_yield, SYS_futex};
 
 }  // namespace
 
