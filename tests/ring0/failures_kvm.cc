@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "guestproof/ring0/test.h"
+#include "ring0/out_of_reach.h"
 #include "ring0/told.h"
 
 namespace guestproof::ring0 {
@@ -220,6 +221,19 @@ TEST(Exceptions, ACallOfNothingIsToldByItsCaller) {
   const auto text = failure(tell(Options(), [] { reinterpret_cast<void (*)()>(0x10)(); }));
   EXPECT_THAT(text, HasSubstr("\nExecution at 0x10, where nothing is mapped.\n"));
   EXPECT_THAT(text, ContainsRegex("#1 [^\n]*TestBody"));
+}
+
+TEST(Exceptions, ArePlacedInCodeThatIsAtHand) {
+  // The second: the C++ library's header has the access. Where there are no lines it is the test's.
+  const auto own = ::testing::AnyOf(__FILE__, "the test");
+  const auto library = tell(Options(), [] { write_in_a_library(nullptr); });
+  static_cast<void>(failure(library));
+  EXPECT_THAT(library.failures[0].place.file, own);
+  const auto header = tell(Options(), [] {
+    K_EXPECT_EQ(reinterpret_cast<const std::vector<char>*>(std::uintptr_t{0x1000})->size(), 0U);
+  });
+  EXPECT_THAT(failure(header), HasSubstr("A read at 0x100"));
+  EXPECT_THAT(header.failures[0].place.file, own);
 }
 
 TEST(Exceptions, ConstantsCannotBeWritten) {
