@@ -15,12 +15,11 @@
 // lacks what the test needs, the test is skipped.
 //
 // Each test runs in a copy of the process, as a death test does: what it writes is gone when it
-// ends (but for memory that the process shares with others), and the next test is not harmed.
-// Coverage counters come back. ThreadSanitizer and MemorySanitizer cannot follow what a guest does.
-// UndefinedBehaviorSanitizer's findings are told when it traps (-fsanitize-trap=undefined; with GCC
-// -fsanitize-undefined-trap-on-error): its runtime prints, which takes a kernel. So does
-// AddressSanitizer's; a finding of its ends the test with a system call, and the backtrace says
-// where.
+// ends (but for memory that the process shares with others), and the next test is not harmed. What
+// it covers counts, for clang and for gcov. AddressSanitizer and UndefinedBehaviorSanitizer find
+// errors in it (the latter best when it traps: -fsanitize-trap=undefined, or GCC's
+// -fsanitize-undefined-trap-on-error); ThreadSanitizer and MemorySanitizer cannot follow what a
+// guest does.
 //
 // Thread-safety: as GoogleTest's.
 #pragma once
