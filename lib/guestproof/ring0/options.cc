@@ -62,6 +62,7 @@ Msr msr(std::uint32_t index, std::uint64_t value) {
 
 std::vector<PhysicalRange> Options::ranges() const {
   std::vector<PhysicalRange> all;
+  all.reserve(memory.size() + registers.size());
   for (const auto& each : memory) all.push_back({each.base, each.size, false});
   for (const auto& each : registers)
     if (!each.port) all.push_back({each.base, each.size, true});
