@@ -99,7 +99,8 @@ template <class F>
 void run_in_vmm(const vmm::Config& config, F body, const InVmm& how = {},
                 std::source_location place = std::source_location::current()) {
   GoogleTestListener listener;
-  const Body called{[](void* argument) { (*static_cast<F*>(argument))(); }, &body};
+  const Body called{[](void* argument) { (*static_cast<F*>(argument))(); },
+                    static_cast<void*>(&body)};
   serve_and_report(
       how.options, [&](const Channel& channel) { serve_in_vmm(config, how, called, channel); },
       Place{place.file_name(), static_cast<int>(place.line())}, listener);

@@ -31,7 +31,8 @@ struct Told : Listener {
 template <class F>
 [[nodiscard]] Told tell(const Options& options, F body) {
   Told told;
-  const Body called{[](void* argument) { (*static_cast<F*>(argument))(); }, &body};
+  const Body called{[](void* argument) { (*static_cast<F*>(argument))(); },
+                    static_cast<void*>(&body)};
   serve_and_report(
       options,
       [&](const Channel& channel) {
