@@ -47,8 +47,8 @@ RING0_TEST(Virtio, LeavesOtherDevicesAlone,
   K_EXPECT_FALSE(start_device(kTransport));
 }
 
-// Most of the C++ library works in the machine; what asks the system for something does not, such
-// as printf(). kprintf() does.
+// Most of the C++ library works in the machine; what asks the system for something does not. What
+// printf() prints is lost; what kprintf() prints is not.
 RING0_TEST(CommandLine, HasWholeWordsOnly) {
   const std::string line = "console=ttyS0 quietly";
   kprintf("%zu bytes at %p\n", line.size(), static_cast<const void*>(line.data()));
