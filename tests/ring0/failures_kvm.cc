@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "guestproof/ring0/test.h"
@@ -327,16 +329,15 @@ TEST(Functions, MayUseTheChecksOfRing0) {
 }
 
 TEST(Functions, AreCalledOneAtATime) {
-  static int inside = 0;
-  EXPECT_PASSES(tell(
-      Options(vcpus(3), mmio(kDevice, 0x1000).writes([](std::uint64_t, std::size_t, std::uint64_t) {
-        EXPECT_EQ(++inside, 1);
-        ::usleep(1000);
-        --inside;
-      })),
-      [] {
-        for (int i = 0; i < 20; ++i) touch_device();
-      }));
+  static std::atomic<int> inside = 0;
+  const auto stays = [](std::uint64_t, std::size_t, std::uint64_t) {
+    EXPECT_EQ(++inside, 1);
+    for (int i = 0; i < 100; ++i) std::this_thread::yield();
+    --inside;
+  };
+  EXPECT_PASSES(tell(Options(vcpus(3), mmio(kDevice, 0x1000).writes(stays)), [] {
+    for (int i = 0; i < 20; ++i) touch_device();
+  }));
 }
 
 TEST(Functions, ThatHangAreEnded) {

@@ -7,7 +7,8 @@
 
 namespace guestproof::ring0 {
 
-/// Whether anything is there is the caller's to know.
+/// Whether anything is there is the caller's to know. (What clang-tidy warns of, that the optimizer
+/// knows nothing of such a pointer, is what is wanted.)
 template <class T>
 [[nodiscard]] T* pointer_to(std::uint64_t address) {
   return reinterpret_cast<T*>(address);  // NOLINT(performance-no-int-to-ptr)

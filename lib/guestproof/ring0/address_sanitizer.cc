@@ -7,11 +7,11 @@
 #include <algorithm>
 
 extern "C" {
-[[gnu::weak]] void __asan_init();                                 // NOLINT
-[[gnu::weak]] void __sanitizer_start_switch_fiber(void** frames,  // NOLINT
-                                                  const void* bottom, std::size_t size);
-[[gnu::weak]] void __sanitizer_finish_switch_fiber(void* frames,  // NOLINT
-                                                   const void** bottom, std::size_t* size);
+[[gnu::weak]] void __asan_init();
+[[gnu::weak]] void __sanitizer_start_switch_fiber(void** frames, const void* bottom,
+                                                  std::size_t size);
+[[gnu::weak]] void __sanitizer_finish_switch_fiber(void* frames, const void** bottom,
+                                                   std::size_t* size);
 }
 
 namespace guestproof::ring0 {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace guestproof::ring0 {
 
@@ -43,7 +44,13 @@ struct CpuState {
 
 #endif
 
-/// All of them, several to a line.
+struct NamedRegister {
+  std::string name;
+  std::uint64_t value = 0;
+};
+/// All of them, in the order in which they are shown.
+[[nodiscard]] std::vector<NamedRegister> registers_of(const CpuState& state);
+/// All of them, four to a line.
 [[nodiscard]] std::string to_string(const CpuState& state);
 
 }  // namespace guestproof::ring0

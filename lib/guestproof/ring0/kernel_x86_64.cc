@@ -20,6 +20,27 @@ asm(R"(
   .set stack, 0x101f00
   .set gdtr, 0x101f20
   .set tables, 0x102000
+  # EFER and selectors, the same in both modes.
+  .macro guestproof_ring0_keep_rest
+  mov $0xc0000080, %ecx
+  rdmsr
+  mov %eax, state+0xa0
+  mov %edx, state+0xa4
+  mov %cs, %eax
+  mov %eax, state+0xa8
+  mov %ds, %eax
+  mov %eax, state+0xb0
+  mov %es, %eax
+  mov %eax, state+0xb8
+  mov %fs, %eax
+  mov %eax, state+0xc0
+  mov %gs, %eax
+  mov %eax, state+0xc8
+  mov %ss, %eax
+  mov %eax, state+0xd0
+  str %eax
+  mov %eax, state+0xd8
+  .endm
 guestproof_ring0_kernel:
   .code64
   mov %rax, state+0x00
@@ -50,7 +71,7 @@ guestproof_ring0_kernel:
   mov %rax, state+0x98
   sgdt state+0xe0
   sidt state+0xf0
-  call guestproof_ring0_kernel_rest
+  guestproof_ring0_keep_rest
 guestproof_ring0_kernel_arrive:
   mov $0xc0000080, %ecx        # EFER
   mov arrival+0x18, %eax
@@ -91,26 +112,6 @@ guestproof_ring0_kernel_arrive:
   mov arrival+0x30, %rsp
   mov arrival+0x38, %rdi
   jmp *arrival+0x40
-guestproof_ring0_kernel_rest:
-  mov $0xc0000080, %ecx
-  rdmsr
-  mov %eax, state+0xa0
-  mov %edx, state+0xa4
-  mov %cs, %eax
-  mov %eax, state+0xa8
-  mov %ds, %eax
-  mov %eax, state+0xb0
-  mov %es, %eax
-  mov %eax, state+0xb8
-  mov %fs, %eax
-  mov %eax, state+0xc0
-  mov %gs, %eax
-  mov %eax, state+0xc8
-  mov %ss, %eax
-  mov %eax, state+0xd0
-  str %eax
-  mov %eax, state+0xd8
-  ret
   .code32
 guestproof_ring0_kernel_pvh:
   mov %eax, state+0x00
@@ -133,24 +134,7 @@ guestproof_ring0_kernel_pvh:
   mov %eax, state+0x98
   sgdt state+0xe0
   sidt state+0xf0
-  mov $0xc0000080, %ecx
-  rdmsr
-  mov %eax, state+0xa0
-  mov %edx, state+0xa4
-  mov %cs, %eax
-  mov %eax, state+0xa8
-  mov %ds, %eax
-  mov %eax, state+0xb0
-  mov %es, %eax
-  mov %eax, state+0xb8
-  mov %fs, %eax
-  mov %eax, state+0xc0
-  mov %gs, %eax
-  mov %eax, state+0xc8
-  mov %ss, %eax
-  mov %eax, state+0xd0
-  str %eax
-  mov %eax, state+0xd8
+  guestproof_ring0_keep_rest
   mov %cr4, %eax
   or $0x20, %eax               # PAE
   mov %eax, %cr4
@@ -167,6 +151,7 @@ guestproof_ring0_kernel_pvh:
   ljmp $8, $(guestproof_ring0_kernel_arrive - guestproof_ring0_kernel + 0x100000)
   .code64
 guestproof_ring0_kernel_end:
+  .purgem guestproof_ring0_keep_rest
   .popsection
 )");
 extern "C" const std::byte guestproof_ring0_kernel[];

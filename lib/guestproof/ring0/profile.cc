@@ -7,13 +7,13 @@
 
 // The linker's names of the ends of a section: there when anything is in it.
 extern "C" {
-[[gnu::weak, gnu::visibility("hidden")]] extern std::uint64_t __start___llvm_prf_cnts[];  // NOLINT
-[[gnu::weak, gnu::visibility("hidden")]] extern std::uint64_t __stop___llvm_prf_cnts[];   // NOLINT
-[[gnu::weak, gnu::visibility("hidden")]] extern std::uint8_t __start___llvm_prf_bits[];   // NOLINT
-[[gnu::weak, gnu::visibility("hidden")]] extern std::uint8_t __stop___llvm_prf_bits[];    // NOLINT
+[[gnu::weak, gnu::visibility("hidden")]] extern std::uint64_t __start___llvm_prf_cnts[];
+[[gnu::weak, gnu::visibility("hidden")]] extern std::uint64_t __stop___llvm_prf_cnts[];
+[[gnu::weak, gnu::visibility("hidden")]] extern std::uint8_t __start___llvm_prf_bits[];
+[[gnu::weak, gnu::visibility("hidden")]] extern std::uint8_t __stop___llvm_prf_bits[];
 // GCC's are there where a source that is counted has test.h.
-[[gnu::weak]] void __gcov_dump();   // NOLINT
-[[gnu::weak]] void __gcov_reset();  // NOLINT
+[[gnu::weak]] void __gcov_dump();
+[[gnu::weak]] void __gcov_reset();
 }
 
 namespace guestproof::ring0 {
