@@ -1,9 +1,14 @@
-// Addresses of this process, which a guest has in its registers, as pointers.
+// Addresses of this process, which a guest has in its registers, as pointers, and objects in a
+// guest's memory.
 //
-// Thread-safety: a function of its argument.
+// Thread-safety: functions of their arguments.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
 
 namespace guestproof::ring0 {
 
@@ -12,6 +17,13 @@ namespace guestproof::ring0 {
 template <class T>
 [[nodiscard]] T* pointer_to(std::uint64_t address) {
   return reinterpret_cast<T*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
+/// The object's bytes into memory that a guest will have, `at` bytes from its begin.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+void put(std::span<std::byte> memory, std::uint64_t at, const T& value) {
+  std::memcpy(memory.subspan(at, sizeof value).data(), &value, sizeof value);
 }
 
 }  // namespace guestproof::ring0

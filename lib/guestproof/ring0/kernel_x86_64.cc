@@ -6,6 +6,7 @@
 #include <span>
 
 #include "guestproof/base/invariant.h"
+#include "guestproof/ring0/address.h"
 #include "guestproof/ring0/kernel.h"
 
 // Five pages at kKernelBase: this code; data, which are an Arrival (0x000), an EntryState (0x100),
@@ -168,7 +169,7 @@ static_assert(offsetof(EntryState, rflags) == 0x80 && offsetof(EntryState, tr) =
               offsetof(EntryState, gdtr) == 0xe0 && offsetof(EntryState, idtr) == 0xf0 &&
               offsetof(EntryState, mxcsr) == 0x100);
 
-constexpr std::uint64_t kData = kPageSize, kGdt = kData + 0xf00, kGdtr = kData + 0xf20;
+constexpr std::uint64_t kData = kPageSize, kWayGdt = kData + 0xf00, kWayGdtr = kData + 0xf20;
 constexpr std::uint64_t kTables = 2 * kPageSize;
 
 // Xen's note of the PVH entry (xen/include/public/elfnote.h).
@@ -189,11 +190,6 @@ struct Headers {
   PvhNote pvh;
 };
 static_assert(sizeof(Headers) <= kPageSize);
-
-template <class T>
-void put(std::span<std::byte> memory, std::uint64_t at, const T& value) {
-  std::memcpy(memory.subspan(at, sizeof value).data(), &value, sizeof value);
-}
 
 Headers headers(KernelEntry entry) {
   Headers made;
@@ -234,8 +230,8 @@ std::vector<std::byte> kernel_image(const Arrival& arrival, KernelEntry entry) {
   std::memcpy(image.data(), code.data(), code.size());
   put(image, kData, arrival);
   // A 64-bit code segment, and a page of 2 MiB that leads to itself.
-  put(image, kGdt, std::array<std::uint64_t, 2>{0, 0x00af9b000000ffff});
-  put(image, kGdtr, DescriptorTable{15, kKernelBase + kGdt});
+  put(image, kWayGdt, std::array<std::uint64_t, 2>{0, 0x00af9b000000ffff});
+  put(image, kWayGdtr, DescriptorTable{15, kKernelBase + kWayGdt});
   put(image, kTables, kKernelBase + kTables + kPageSize + 3);
   put(image, kTables + kPageSize, kKernelBase + kTables + 2 * kPageSize + 3);
   put(image, kTables + 2 * kPageSize, std::uint64_t{0x83});

@@ -25,13 +25,13 @@ constexpr std::uint64_t core_id(std::size_t offset) {
   return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | offset / sizeof(std::uint32_t);
 }
 
-struct Wanted {
+struct Reading {
   std::uint64_t id;
   std::uint64_t* to;
 };
 
-Result<void> read(const kvm::Vcpu& vcpu, std::span<const Wanted> wanted) {
-  for (const auto& [id, to] : wanted) {
+Result<void> read(const kvm::Vcpu& vcpu, std::span<const Reading> readings) {
+  for (const auto& [id, to] : readings) {
     const auto value = vcpu.get_one_reg<std::uint64_t>(id);
     if (!value) return std::unexpected(value.error());
     *to = *value;
@@ -43,24 +43,24 @@ Result<void> read(const kvm::Vcpu& vcpu, std::span<const Wanted> wanted) {
 
 Result<CpuState> state_of(const kvm::Vcpu& vcpu) {
   CpuState state;
-  std::vector<Wanted> wanted{{core_id(offsetof(kvm_regs, regs.pc)), &state.pc},
-                             {core_id(offsetof(kvm_regs, regs.sp)), &state.stack},
-                             {core_id(offsetof(kvm_regs, regs.pstate)), &state.pstate},
-                             {system_register(5, 2, 0), &state.esr},
-                             {system_register(6, 0, 0), &state.far}};
+  std::vector<Reading> readings{{core_id(offsetof(kvm_regs, regs.pc)), &state.pc},
+                                {core_id(offsetof(kvm_regs, regs.sp)), &state.stack},
+                                {core_id(offsetof(kvm_regs, regs.pstate)), &state.pstate},
+                                {system_register(5, 2, 0), &state.esr},
+                                {system_register(6, 0, 0), &state.far}};
   for (std::size_t i = 0; i < state.general.size(); ++i)
-    wanted.push_back(
+    readings.push_back(
         {core_id(offsetof(kvm_regs, regs.regs) + i * sizeof(std::uint64_t)), &state.general[i]});
-  if (const auto ok = read(vcpu, wanted); !ok) return std::unexpected(ok.error());
+  if (const auto ok = read(vcpu, readings); !ok) return std::unexpected(ok.error());
   return completed(state, vcpu);
 }
 
 Result<CpuState> completed(const CpuState& state, const kvm::Vcpu& vcpu) {
   auto all = state;
-  const std::array wanted{
-      Wanted{system_register(1, 0, 0), &all.sctlr}, Wanted{system_register(2, 0, 0), &all.ttbr0},
-      Wanted{system_register(2, 0, 1), &all.ttbr1}, Wanted{system_register(2, 0, 2), &all.tcr}};
-  if (const auto ok = read(vcpu, wanted); !ok) return std::unexpected(ok.error());
+  const std::array readings{
+      Reading{system_register(1, 0, 0), &all.sctlr}, Reading{system_register(2, 0, 0), &all.ttbr0},
+      Reading{system_register(2, 0, 1), &all.ttbr1}, Reading{system_register(2, 0, 2), &all.tcr}};
+  if (const auto ok = read(vcpu, readings); !ok) return std::unexpected(ok.error());
   return all;
 }
 

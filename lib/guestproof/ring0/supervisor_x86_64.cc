@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "guestproof/base/invariant.h"
+#include "guestproof/ring0/address.h"
 #include "guestproof/ring0/supervisor.h"
 
 // One entry of 16 bytes for each vector: the error code where the processor pushes none, and the
@@ -98,11 +99,6 @@ constexpr std::uint64_t stack_page(std::uint32_t vcpu, StackUse use) {
 }
 constexpr std::uint64_t stack_top(std::uint32_t vcpu, StackUse use) {
   return kSupervisor + stack_page(vcpu, use) + kPageSize;
-}
-
-template <class T>
-void put(std::span<std::byte> memory, std::uint64_t at, const T& value) {
-  std::memcpy(memory.subspan(at, sizeof value).data(), &value, sizeof value);
 }
 
 StackUse stack_of(std::uint64_t vector) {
